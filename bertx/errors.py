@@ -1,0 +1,52 @@
+"""The errors a user can cause, and the exit status of each.
+
+    BertxError
+    ├── UsageError        2   a command line that asks for something impossible
+    ├── ConfigError       2   a config that says something wrong
+    ├── DataError         4   a data file, a prediction input, an output path
+    ├── CheckpointError   4   weights, a run folder or an archive
+    └── TrainingError     5   the numbers failed: NaN, infinity
+
+Each message says where, what is wrong (with the value), what was expected and what to do; one line per
+problem. A programming error stays a `TypeError` or `ValueError`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class BertxError(Exception):
+    """Base of every error that is the user's to mend; the command line prints it without a traceback."""
+
+    exit_status: ClassVar[int] = 1
+
+
+class UsageError(BertxError):
+    """A command line that asks for something impossible."""
+
+    exit_status = 2
+
+
+class ConfigError(BertxError):
+    """A config is wrong: one line per problem, each with its place."""
+
+    exit_status = 2
+
+
+class DataError(BertxError):
+    """A data file cannot be read as what it should be, or an output cannot be written."""
+
+    exit_status = 4
+
+
+class CheckpointError(BertxError):
+    """Weights, a run folder or an archive are missing, broken or of the wrong shape."""
+
+    exit_status = 4
+
+
+class TrainingError(BertxError):
+    """Training cannot go on: the loss or a gradient is not a finite number."""
+
+    exit_status = 5
