@@ -1,0 +1,221 @@
+"""The pretrained encoders that a config mentions: found by name, remembered, and saved with the run."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from bertx.atomic import write_json
+from bertx.bert.checkpoints.huggingface import load_weights
+from bertx.bert.config import BertConfig
+from bertx.bert.model import BertForMaskedLM, BertModel
+from bertx.bert.tokenizer import BertTokenizer
+from bertx.errors import CheckpointError
+
+logger = logging.getLogger(__name__)
+
+CONFIG_FILES = ("config.json", "bert_config.json")  # the second is Google's and old Hugging Face's
+TOKENIZER_FILES = (
+    "vocab.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+SAFETENSORS_FILES = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
+PICKLED_FILES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin")
+
+SOURCES_FILE = "sources.json"
+SOURCES_VERSION = 1
+
+
+class Encoders:
+    """Finds pretrained encoders and tokenizers by the names that configs give them.
+
+    Args:
+        search: Folders that relative names start from, tried in order: usually that of the config file, then
+            the working directory. What is in none of them is looked up on the Hugging Face hub.
+    """
+
+    def __init__(self, search: Sequence[Path] = (Path(),)) -> None:
+        self._search = tuple(search)
+        self._paths: dict[str, Path] = {}
+        self._models: dict[str, BertConfig] = {}
+        self._tokenizers: set[str] = set()
+
+    @staticmethod
+    def saved(folder: Path) -> Encoders:
+        """Opens what `save` wrote: the same names, without network; models come without their weights.
+
+        Raises:
+            CheckpointError: The folder holds nothing that `save` wrote, or a later version did.
+        """
+        return _SavedEncoders(folder)
+
+    def folder(self, name: str) -> Path:
+        """Finds the folder of an encoder; fetches it from the hub if there is none here.
+
+        Raises:
+            CheckpointError: There is no folder of this name, here or on the hub.
+        """
+        path = self._path(name)
+        if not path.is_dir():
+            raise CheckpointError(f"{path}: not a folder; expected one with config.json and weights")
+        return path
+
+    def model(self, name: str | BertConfig, *, add_pooling_layer: bool = True) -> BertModel:
+        """Builds an encoder with its pretrained weights, or a fresh one from its description.
+
+        Raises:
+            CheckpointError: The encoder is not found, or cannot be read.
+        """
+        if isinstance(name, BertConfig):
+            return BertModel(name, add_pooling_layer)
+        model = BertModel(self._config(name), add_pooling_layer)
+        self._load(model, name)
+        return model
+
+    def masked_lm(self, name: str | BertConfig) -> BertForMaskedLM:
+        """Builds an encoder with its pretraining head, with pretrained weights or fresh; see `model`.
+
+        Raises:
+            CheckpointError: The encoder is not found, or cannot be read.
+        """
+        if isinstance(name, BertConfig):
+            return BertForMaskedLM(name)
+        model = BertForMaskedLM(self._config(name))
+        self._load(model, name)
+        return model
+
+    def tokenizer(self, name: str, do_lower_case: bool | None = None) -> BertTokenizer:
+        """Builds the tokenizer of an encoder, or that of a vocabulary file.
+
+        Args:
+            name: A folder, a `vocab.txt`, or a name on the hub.
+            do_lower_case: Whether to ignore case; None leaves that to the tokenizer's files.
+
+        Raises:
+            CheckpointError: The tokenizer is not found, or cannot be read.
+        """
+        tokenizer = BertTokenizer.from_pretrained(self._path(name), do_lower_case)
+        self._tokenizers.add(name)
+        return tokenizer
+
+    def save(self, folder: Path) -> None:
+        """Writes config.json and tokenizer files of every name in use, for `Encoders.saved`.
+
+        The first name's files go directly into the folder, further ones into `2`, `3` and so on.
+        """
+        folders: dict[str, str] = {}
+        for number, name in enumerate((name for name in self._paths if self._in_use(name)), start=1):
+            folders[name] = "." if number == 1 else str(number)
+            if name in self._models:
+                write_json(folder / folders[name] / "config.json", self._models[name].to_dict())
+            if name in self._tokenizers:
+                # Opened again, without the caller's wish about case: a saved run states that again.
+                BertTokenizer.from_pretrained(self._path(name)).save_pretrained(folder / folders[name])
+        write_json(folder / SOURCES_FILE, {"version": SOURCES_VERSION, "folders": folders})
+
+    def _config(self, name: str) -> BertConfig:
+        self._models[name] = _read_config(self.folder(name))
+        return self._models[name]
+
+    def _in_use(self, name: str) -> bool:
+        return name in self._models or name in self._tokenizers
+
+    def _load(self, model: BertModel | BertForMaskedLM, name: str) -> None:
+        report = load_weights(model, self.folder(name))
+        level = logging.WARNING if report.new else logging.INFO
+        logger.log(level, "%s: %s", name, report.summary())
+
+    def _path(self, name: str) -> Path:
+        """Finds a folder or file once; later calls get the same."""
+        if name not in self._paths:
+            self._paths[name] = self._find(name)
+        return self._paths[name]
+
+    def _find(self, name: str) -> Path:
+        for root in self._search:
+            path = root / Path(name).expanduser()
+            if path.exists():
+                return path
+        looked_in = ", ".join(str(root.absolute()) for root in self._search)
+        return _fetch(name, f"{name}: neither a folder nor a file here (looked in {looked_in})")
+
+
+class _SavedEncoders(Encoders):
+    """Encoders of a run folder, whose weights are elsewhere in it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(())
+        self._root = folder
+        self._folders = _read_sources(folder / SOURCES_FILE)
+
+    def _load(self, model: BertModel | BertForMaskedLM, name: str) -> None:
+        """Leaves the model fresh: the run's own weights are about to be read into it."""
+
+    def _find(self, name: str) -> Path:
+        if name not in self._folders:
+            known = ", ".join(sorted(self._folders)) or "none"
+            raise CheckpointError(
+                f"{self._root}: encoder {name!r} was not saved with this run; saved: {known}"
+            )
+        return self._root / self._folders[name]
+
+
+def _read_config(folder: Path) -> BertConfig:
+    present = [folder / name for name in CONFIG_FILES if (folder / name).is_file()]
+    return BertConfig.from_file(present[0] if present else folder / CONFIG_FILES[0])
+
+
+def _read_sources(path: Path) -> dict[str, str]:
+    try:
+        sources = json.loads(path.read_text(encoding="utf-8"))
+        version, folders = sources["version"], sources["folders"]
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: cannot be read ({error.strerror}); expected what a run saved"
+        ) from None
+    except (ValueError, TypeError, KeyError):
+        raise CheckpointError(
+            f'{path}: not a list of encoders; expected {{"version": 1, "folders": {{...}}}}'
+        ) from None
+    if version != SOURCES_VERSION:
+        raise CheckpointError(
+            f"{path}: version {version} is not known here (known: {SOURCES_VERSION}); update bertx"
+        )
+    # A path that leads out of the run folder would let an archive read other files of this machine.
+    if not isinstance(folders, dict) or not all(
+        value == "." or str(value).isdigit() for value in folders.values()
+    ):
+        raise CheckpointError(
+            f'{path}: folders is {json.dumps(folders)}; expected "." or a number for each name'
+        )
+    return {str(name): str(value) for name, value in folders.items()}
+
+
+def _fetch(name: str, not_here: str) -> Path:
+    """Fetches an encoder from the Hugging Face hub; PyTorch's files only if there are no safetensors."""
+    # On use: it takes a third of a second, and most runs never need it.
+    import huggingface_hub
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+
+    small = [*CONFIG_FILES, *TOKENIZER_FILES]
+    try:
+        folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=[*small, *SAFETENSORS_FILES]))
+        if not any(folder.glob("model*.safetensors")):
+            folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=[*small, *PICKLED_FILES]))
+    except HFValidationError:
+        raise CheckpointError(f"{not_here}, and no name that the Hugging Face hub could know") from None
+    except RepositoryNotFoundError:
+        raise CheckpointError(
+            f"{not_here}, and the Hugging Face hub has no public model of this name"
+        ) from None
+    except Exception as error:  # what a failed connection raises depends on the hub's version
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{not_here}, and the Hugging Face hub could not be reached: {reason}"
+        ) from error
+    return folder
