@@ -1,0 +1,22 @@
+"""A tokenizer small enough to know by heart, and what is needed around it."""
+
+from pathlib import Path
+
+import pytest
+
+from bertx.data.token_indexers.bert_pretrained import BertPretrainedIndexer
+
+# Ids 0 to 4 are special, 5 to 9 start a word, 10 to 12 continue one.
+PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcde", "##x", "##y", "##z"]
+
+
+@pytest.fixture(scope="session")
+def pieces_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("pieces") / "vocab.txt"
+    file.write_text("".join(f"{piece}\n" for piece in PIECES), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="session")
+def indexer(pieces_file: Path) -> BertPretrainedIndexer:
+    return BertPretrainedIndexer(str(pieces_file))
