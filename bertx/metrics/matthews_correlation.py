@@ -1,0 +1,42 @@
+"""The correlation of predictions and labels, robust where one label is rare."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from bertx.metrics.confusion import ConfusionCounts
+from bertx.metrics.metric import Metric
+
+
+@Metric.register("matthews_correlation")
+class MatthewsCorrelation(Metric):
+    """Computes Matthews' correlation for any number of labels; 0 if all predictions are the same.
+
+    Source: Gorodkin 2004, Comparing two K-category assignments by a K-category correlation coefficient.
+    """
+
+    def __init__(self) -> None:
+        self._counts = ConfusionCounts()
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> None:
+        """Counts one batch; see `Metric`."""
+        self._counts.add(logits, labels)
+
+    def merge(self, other: MatthewsCorrelation) -> None:
+        """Adds what another one counted."""
+        self._counts.merge(other._counts)
+
+    def get_metric(self, reset: bool = False) -> dict[str, float]:
+        """Returns the values by name; see `Statistic`."""
+        matrix = self._counts.matrix
+        if reset:
+            self._counts.reset()
+        if matrix is None:
+            return {"matthews_correlation": float("nan")}
+        total, correct = matrix.sum(), matrix.diagonal().sum()
+        predicted, occurring = matrix.sum(dim=0), matrix.sum(dim=1)  # (num_labels,), (num_labels + 1,)
+        covariance = correct * total - (predicted * occurring[:-1]).sum()
+        spread = (total**2 - (predicted**2).sum()) * (total**2 - (occurring**2).sum())
+        return {"matthews_correlation": float(covariance) / math.sqrt(float(spread)) if spread > 0 else 0.0}

@@ -1,0 +1,143 @@
+"""Classification of texts and pairs of texts: BERT's pooled output and a linear layer.
+
+Source: Devlin et al. 2019, section 4.1; names and arguments are those of AllenNLP 0.9.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bertx.bert.config import BertConfig
+from bertx.bert.encoders import Encoders
+from bertx.bert.model import BertModel
+from bertx.config.registrable import Runtime
+from bertx.data.instance import JSON
+from bertx.data.vocabulary import Vocabulary
+from bertx.errors import ConfigError
+from bertx.metrics.categorical_accuracy import CategoricalAccuracy
+from bertx.metrics.metric import Metric, Statistic
+from bertx.models.initializers import InitializerApplicator
+from bertx.models.model import Model, Output
+from bertx.models.regularizers import RegularizerApplicator
+
+
+@Model.register("bert_for_classification")
+class BertForClassification(Model):
+    """Runs a pretrained BERT and puts a linear layer on its pooled output.
+
+    Args:
+        vocab: Numbers the labels.
+        bert_model: A folder or hub name of a pretrained BERT, or an object that describes a fresh one.
+        dropout: The dropout probability on the pooled output.
+        num_labels: The number of classes; None or 0: as many as the vocabulary has in `label_namespace`.
+        index: The name of the token indexer whose ids are read.
+        label_namespace: The namespace of the labels.
+        trainable: Whether BERT's weights are trained; if not, only the linear layer is. BERT's own dropout
+            stays active in training either way.
+        initializer: Initialises the linear layer only; its parameters are `weight` and `bias`.
+        regularizer: The penalty that training adds to the loss.
+        metrics: Metrics counted beside `accuracy`, by the name that their values are reported under.
+        encoders: Finds the encoder; None: a new one that searches the working directory and the hub.
+
+    Raises:
+        ConfigError: The vocabulary has no labels, or more than `num_labels`.
+    """
+
+    def __init__(
+        self,
+        vocab: Runtime[Vocabulary],
+        bert_model: str | BertConfig,
+        *,
+        dropout: float = 0.0,
+        num_labels: int | None = None,
+        index: str = "bert",
+        label_namespace: str = "labels",
+        trainable: bool = True,
+        initializer: InitializerApplicator | None = None,
+        regularizer: RegularizerApplicator | None = None,
+        metrics: dict[str, Metric] | None = None,
+        encoders: Runtime[Encoders | None] = None,
+    ) -> None:
+        super().__init__(regularizer)
+        self.labels = class_names(vocab, label_namespace, num_labels)
+        self.index = index
+        self.bert: BertModel = (encoders or Encoders()).model(bert_model)
+        for parameter in self.bert.parameters():
+            parameter.requires_grad = trainable
+        self.dropout = nn.Dropout(dropout)
+        config = self.bert.config
+        self.classifier = nn.Linear(config.hidden_size, len(self.labels))
+        nn.init.normal_(self.classifier.weight, std=config.initializer_range)
+        nn.init.zeros_(self.classifier.bias)
+        if initializer is not None:
+            initializer(self.classifier)
+        self.accuracy = CategoricalAccuracy()
+        self.metrics = metrics or {}
+
+    def forward(self, tokens: dict[str, dict[str, Tensor]], label: Tensor | None = None) -> Output:
+        """Classifies a batch.
+
+        Args:
+            tokens: Under the name of the token indexer: `input_ids` int, `attention_mask` bool and
+                `token_type_ids` int, each (batch, tokens).
+            label: int, (batch,); -100 marks a label that the vocabulary does not know: it counts as wrong and
+                has no share in the loss.
+
+        Returns:
+            `logits` and `probs`, float, (batch, num_labels); `loss`, a scalar, if there are labels.
+        """
+        ids = tokens[self.index]
+        pooled = self.bert(ids["input_ids"], ids["attention_mask"], ids["token_type_ids"]).pooled
+        logits = self.classifier(self.dropout(pooled)).float()  # (batch, num_labels)
+        output = {"logits": logits, "probs": logits.softmax(dim=-1)}
+        if label is not None:
+            # The mean over known labels; 0, not NaN, if a batch has none.
+            known = (label >= 0).sum().clamp(min=1)
+            output["loss"] = F.cross_entropy(logits, label, reduction="sum") / known
+            self._count(logits.detach(), label)
+        return output
+
+    def _count(self, logits: Tensor, label: Tensor) -> None:
+        self.accuracy(logits, label)
+        for metric in self.metrics.values():
+            metric(logits, label)
+
+    def get_metrics(self, reset: bool = False) -> dict[str, float]:
+        """Returns `accuracy`, and each configured metric by its name (`macro_fscore` if it has several)."""
+        values = self.accuracy.get_metric(reset)
+        for name, metric in self.metrics.items():
+            found = metric.get_metric(reset)
+            values |= {name if len(found) == 1 else f"{name}_{key}": value for key, value in found.items()}
+        return values
+
+    @property
+    def statistics(self) -> list[Statistic]:
+        """What `get_metrics` reports."""
+        return [self.accuracy, *self.metrics.values()]
+
+    def decode(self, output: Output) -> dict[str, Tensor | list[JSON]]:
+        """Adds `label`, the string of the most probable class of each row."""
+        best = output["probs"].argmax(dim=-1).tolist()
+        return {"label": [self.labels[index] for index in best], **output}
+
+    @property
+    def encoder_config(self) -> BertConfig:
+        """The sizes of the encoder."""
+        return self.bert.config
+
+    @property
+    def index_names(self) -> tuple[str, ...]:
+        """The token indexer that the model reads."""
+        return (self.index,)
+
+
+def class_names(vocab: Vocabulary, label_namespace: str, num_labels: int | None) -> list[str]:
+    """Returns the string of each class; a class without one is called by its number, as in AllenNLP."""
+    labels = vocab.labels(label_namespace)
+    if num_labels and len(labels) > num_labels:
+        raise ConfigError(
+            f"model.num_labels: {num_labels} classes, but the data have {len(labels)} labels "
+            f"({', '.join(labels[:10])}); leave num_labels out to have one class for each"
+        )
+    return labels + [str(number) for number in range(len(labels), num_labels or 0)]

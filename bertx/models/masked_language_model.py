@@ -1,0 +1,110 @@
+"""Pretraining: BERT predicts word pieces that were hidden from it.
+
+Source: Devlin et al. 2019, section 3.1, task 1. Which pieces are hidden is drawn by the data loader's
+`masked_language_model` collator.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bertx.bert.config import BertConfig
+from bertx.bert.encoders import Encoders
+from bertx.bert.model import BertForMaskedLM
+from bertx.config.registrable import Runtime
+from bertx.data.instance import JSON
+from bertx.errors import ConfigError
+from bertx.metrics.metric import Statistic
+from bertx.metrics.token_prediction import TokenPrediction
+from bertx.models.initializers import InitializerApplicator
+from bertx.models.model import Model, Output
+from bertx.models.regularizers import RegularizerApplicator
+
+
+@Model.register("masked_language_model")
+class MaskedLanguageModel(Model):
+    """Predicts hidden word pieces with BERT and its pretraining head.
+
+    Args:
+        bert_model: A folder or hub name of a pretrained BERT to train further, or an object that describes a
+            fresh one.
+        index: The name of the token indexer whose ids are read.
+        initializer: Initialises parameters of encoder and head.
+        regularizer: The penalty that training adds to the loss.
+        encoders: Finds the encoder; None: a new one that searches the working directory and the hub.
+    """
+
+    def __init__(
+        self,
+        bert_model: str | BertConfig,
+        *,
+        index: str = "bert",
+        initializer: InitializerApplicator | None = None,
+        regularizer: RegularizerApplicator | None = None,
+        encoders: Runtime[Encoders | None] = None,
+    ) -> None:
+        super().__init__(regularizer)
+        self.index = index
+        self.masked_lm: BertForMaskedLM = (encoders or Encoders()).masked_lm(bert_model)
+        if initializer is not None:
+            initializer(self.masked_lm)
+        self.prediction = TokenPrediction()
+
+    def forward(self, tokens: dict[str, dict[str, Tensor]], target_ids: Tensor | None = None) -> Output:
+        """Predicts the hidden pieces of a batch.
+
+        Args:
+            tokens: Under the name of the token indexer: `input_ids` int, `attention_mask` bool and
+                `token_type_ids` int, each (batch, tokens).
+            target_ids: int, (batch, tokens); the hidden piece, or -100 where nothing is to be predicted.
+
+        Returns:
+            `loss`, a scalar, the mean over hidden pieces, and `num_targets`, their number; without targets
+            `logits`, float, (batch, tokens, vocab).
+
+        Raises:
+            ConfigError: In training, nothing was hidden.
+        """
+        ids = tokens[self.index]
+        encoded = (ids["input_ids"], ids["attention_mask"], ids["token_type_ids"])
+        if target_ids is None:
+            if self.training:
+                raise ConfigError(
+                    "masked_language_model needs hidden pieces: set data_loader.collator to "
+                    '"masked_language_model"'
+                )
+            return {"logits": self.masked_lm(*encoded).float()}
+        hidden_states = self.masked_lm.bert(*encoded).last_hidden_state  # (batch, tokens, hidden)
+        hidden = target_ids >= 0
+        targets = target_ids[hidden]  # (n,)
+        logits = self.masked_lm.head(hidden_states[hidden]).float()  # (n, vocab)
+        loss_sum = F.cross_entropy(logits, targets, reduction="sum")
+        correct = int((logits.argmax(dim=-1) == targets).sum())
+        self.prediction.add(loss_sum=float(loss_sum.detach()), correct=correct, total=targets.numel())
+        return {"loss": loss_sum / max(targets.numel(), 1), "num_targets": hidden.sum()}
+
+    def get_metrics(self, reset: bool = False) -> dict[str, float]:
+        """Returns `perplexity` and `accuracy` over hidden pieces."""
+        return self.prediction.get_metric(reset)
+
+    @property
+    def statistics(self) -> list[Statistic]:
+        """What `get_metrics` reports."""
+        return [self.prediction]
+
+    def decode(self, output: Output) -> dict[str, Tensor | list[JSON]]:
+        """Returns `top_ids`: the likeliest piece's id at every position of each row."""
+        best: list[JSON] = torch.as_tensor(output["logits"]).argmax(dim=-1).tolist()
+        return {"top_ids": best}
+
+    @property
+    def encoder_config(self) -> BertConfig:
+        """The sizes of the encoder."""
+        return self.masked_lm.bert.config
+
+    @property
+    def index_names(self) -> tuple[str, ...]:
+        """The token indexer that the model reads."""
+        return (self.index,)
