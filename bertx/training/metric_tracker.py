@@ -1,0 +1,65 @@
+"""Which epoch was best, and whether it is time to stop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from bertx.errors import ConfigError
+
+
+class MetricTracker:
+    """Watches one validation metric; only a strictly better value counts, NaN never does.
+
+    Args:
+        validation_metric: `+name` if higher is better, `-name` if lower is.
+        patience: Stop after this many epochs without a better value; None: never.
+
+    Raises:
+        ConfigError: The metric has no sign, or patience is not positive.
+    """
+
+    def __init__(self, validation_metric: str, patience: int | None = None) -> None:
+        if validation_metric[:1] not in ("+", "-") or len(validation_metric) < 2:
+            raise ConfigError(
+                f'trainer.validation_metric: "{validation_metric}" has no sign; '
+                'write "+accuracy" where higher is better, "-loss" where lower is'
+            )
+        if patience is not None and patience < 1:
+            raise ConfigError(
+                f"trainer.patience: {patience}; expected at least 1, or null to never stop early"
+            )
+        self.sign, self.name = (1.0 if validation_metric[0] == "+" else -1.0), validation_metric[1:]
+        self.patience = patience
+        self.best_value = math.nan
+        self.best_epoch: int | None = None
+        self.best_metrics: dict[str, float] = {}
+        self.epochs_without_improvement = 0
+
+    def require(self, available: Mapping[str, float]) -> None:
+        """Checks, before training, that the model will report the metric.
+
+        Raises:
+            ConfigError: It will not.
+        """
+        if self.name not in available:
+            raise ConfigError(
+                f'trainer.validation_metric: the model reports no "{self.name}"; '
+                f"it reports: {', '.join(sorted(available))}"
+            )
+
+    def add(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+        """Takes an epoch's validation metrics; returns whether it is the best so far."""
+        value = metrics[self.name]
+        is_best = not math.isnan(value) and (
+            self.best_epoch is None or self.sign * value > self.sign * self.best_value
+        )
+        if is_best:
+            self.best_value, self.best_epoch, self.best_metrics = value, epoch, dict(metrics)
+        self.epochs_without_improvement = 0 if is_best else self.epochs_without_improvement + 1
+        return is_best
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether `patience` epochs have passed without a better value."""
+        return self.patience is not None and self.epochs_without_improvement >= self.patience
