@@ -1,0 +1,24 @@
+"""Where to compute."""
+
+from __future__ import annotations
+
+import torch
+
+from bertx.errors import UsageError
+
+
+def choose_device(name: str | None) -> torch.device:
+    """Returns the device of a name such as `cpu` or `cuda:1`; for None, a GPU if there is one.
+
+    Raises:
+        UsageError: There is no such device here.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--device {name}: not usable here ({reason}); try cpu") from None
+    return device
