@@ -11,6 +11,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -158,13 +159,9 @@ def _new_folder(entry: Path | None) -> Path:
 def _published(folder: Path, entry: Path | None, reader: DatasetReader) -> EncodedDataset:
     """Makes a written folder the entry, unless another process was faster, and opens it."""
     if entry is not None and folder.parent == entry.parent:
-        try:
+        with suppress(OSError):  # an entry of the same content is there already
             os.rename(folder, entry)
-            return open_dataset(entry, reader.token_indexers)
-        except OSError:  # there is one already
-            dataset = _open_valid(entry, reader)
-            if dataset is not None:
-                return dataset
+            folder = entry
     return open_dataset(folder, reader.token_indexers)
 
 

@@ -155,10 +155,8 @@ class MaskedLanguageModelCollator(Collator):
     ) -> npt.NDArray[np.bool_]:
         draws = generator.random(input_ids.shape)
         if self.whole_words:  # all pieces of a word share the draw of its first
-            follows = np.zeros_like(candidates)
-            follows[:, 1:] = candidates[:, :-1]  # a piece after a special token starts a word
-            starts = ~(candidates & follows & pieces.is_continuation[input_ids])
-            draws = np.take_along_axis(draws, np.cumsum(starts, axis=1) - 1, axis=1)
+            words = np.cumsum(~pieces.is_continuation[input_ids], axis=1)  # (batch, tokens)
+            draws = np.take_along_axis(draws, np.maximum(words - 1, 0), axis=1)
         draws[~candidates] = np.inf
         least = draws.min(axis=1, keepdims=True, initial=np.inf)  # (batch, 1)
         chosen: npt.NDArray[np.bool_] = candidates & ((draws < self.mlm_probability) | (draws == least))

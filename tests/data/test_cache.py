@@ -1,64 +1,18 @@
 import json
 import logging
 import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bertx.data.batch_samplers import BucketBatchSampler
-from bertx.data.cache import cache_key, encode_file
+from bertx.data.cache import cache_key
 from bertx.data.dataset_readers.text_classification_json import TextClassificationJsonReader
-from bertx.data.encoded import EncodedDataset
 from bertx.data.encoding import encode_instances
 from bertx.data.loader import SimpleDataLoader
 from bertx.data.token_indexers.bert_pretrained import BertPretrainedIndexer
 from bertx.errors import DataError
-from tests.data.small import labels
-
-LINES = [
-    '{"text": "a bx", "label": "x", "id": "k"}',
-    '{"text": "c", "label": "y"}',
-    '{"text": "d e", "label": "x"}',
-]
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "train.jsonl"
-    path.write_text("\n".join(LINES), encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def reader(indexer) -> TextClassificationJsonReader:
-    return TextClassificationJsonReader({"bert": indexer})
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
-
-
-def encode(
-    reader, file: Path, cache: Path | None, *, settings_hash: str | None = "s", limit=None
-) -> EncodedDataset:
-    return encode_file(reader, file, settings_hash=settings_hash, cache_folder=cache, limit=limit)
-
-
-def everything(dataset: EncodedDataset) -> list:
-    """All that a data set holds, as lists."""
-    indexed = dataset.texts["tokens"]["bert"]
-    arrays = [indexed.input_ids, indexed.offsets, indexed.first_lengths, indexed.full_lengths]
-    rows = range(len(dataset))
-    return [
-        [array.tolist() for array in arrays],
-        {name: (column.codes.tolist(), list(column.labels)) for name, column in dataset.labels.items()},
-        [(dataset.identifier(row), [column[row] for column in dataset.metadata.values()]) for row in rows],
-    ]
+from tests.data.small import LINES, encode, everything, labels
 
 
 def test_mapped_data_equals_data_in_memory(reader, file, cache):
@@ -257,53 +211,6 @@ def test_truncation_is_told_once_per_file_from_the_cache_too(file, pieces_file, 
         encode(reader, file, cache)
         assert caplog.messages == [message]
         caplog.clear()
-
-
-WRITER = """
-import sys
-from pathlib import Path
-from bertx.data.cache import encode_file
-from bertx.data.dataset_readers.text_classification_json import TextClassificationJsonReader
-from bertx.data.token_indexers.bert_pretrained import BertPretrainedIndexer
-
-pieces, file, cache = sys.argv[1:]
-reader = TextClassificationJsonReader({"bert": BertPretrainedIndexer(pieces)})
-print("ready", flush=True)
-sys.stdin.readline()
-dataset = encode_file(reader, Path(file), settings_hash="s", cache_folder=Path(cache))
-print(int(dataset.texts["tokens"]["bert"].input_ids.sum()), dataset.identifier(7))
-"""
-
-
-def test_two_processes_at_once_leave_one_valid_entry(reader, file, cache, pieces_file):
-    file.write_text("\n".join(LINES * 5000), encoding="utf-8")
-    command = [sys.executable, "-c", WRITER, str(pieces_file), str(file), str(cache)]
-    processes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 2
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    assert [process.communicate()[0] for process in processes] == ["300000 7\n"] * 2
-    assert len(list(cache.iterdir())) == 1
-    assert encode(reader, file, cache).texts["tokens"]["bert"].input_ids.sum() == 300000
-
-
-def test_the_slower_of_two_writers_takes_the_entry_of_the_faster(reader, file, cache, monkeypatch):
-    encode(reader, file, cache)
-    (entry,) = cache.iterdir()
-    original, opened = entry.rename(cache.parent / "faster"), []
-
-    def read_slowly(self, path, *, labels_required=True):
-        shutil.copytree(original, entry)  # the faster one finishes meanwhile
-        opened.append(path)
-        return iter(encode_these)
-
-    encode_these = list(reader.read(file))
-    monkeypatch.setattr(TextClassificationJsonReader, "read", read_slowly)
-    assert len(encode(reader, file, cache)) == 3
-    assert (opened, list(cache.iterdir())) == ([file], [entry])
 
 
 @pytest.mark.data

@@ -76,7 +76,7 @@ def test_single_pieces_are_chosen_apart(inputs, indexer):
     assert not (chosen[:, 1:] == chosen[:, :-1])[before[:, 1:] >= 10].all()
 
 
-def test_a_continuation_after_an_unknown_word_starts_a_word(indexer):
+def test_continuations_after_an_unknown_word_are_chosen_together(indexer):
     ids = torch.tensor([[2, 1, 10, 11, 3]] * 200)
     inputs: Inputs = {"tokens": {"bert": {"input_ids": ids, "attention_mask": torch.ones_like(ids).bool()}}}
     _, _, target_ids = masked(inputs, indexer, whole_words=True)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertx.data.batch_samplers import BucketBatchSampler, MaxTokensBatchSampler
-from bertx.data.collators import MaskedLanguageModelCollator
+from bertx.data.collators import MaskedLanguageModelCollator, PaddingCollator
 from bertx.data.encoded import EncodedDataset
 from bertx.data.encoding import encode_instances
 from bertx.data.loader import DataLoader, SimpleDataLoader
@@ -183,6 +183,23 @@ def test_masks_change_with_epoch_and_batch_in_training_only(indexer):
     assert not torch.equal(targets(epoch=2, number=3), targets(epoch=3, number=3))
     assert not torch.equal(targets(epoch=2, number=3), targets(epoch=2, number=4))
     assert torch.equal(targets(epoch=2, training=False), targets(epoch=3, training=False))
+
+
+def test_orders_and_masks_draw_different_random_numbers(dataset):
+    drawn = []
+
+    class Recording(PaddingCollator, BucketBatchSampler):
+        def batches(self, lengths, generator):
+            drawn.append(generator.random())
+            return [np.arange(3)]
+
+        def collate(self, inputs, generator, token_indexers):
+            drawn.append(generator.random())
+            return inputs
+
+    loader = SimpleDataLoader(batch_sampler=Recording(3), collator=Recording(3))
+    make(dataset, loader.plan(dataset, seed=1, epoch=0)[0], loader=loader)
+    assert drawn[0] != drawn[1]
 
 
 def test_a_batch_moves_to_a_device_as_a_whole(indexer):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import pickle
 import re
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError
@@ -72,7 +72,7 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
     try:
         content: object = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can raise any error
-        found = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
+        found = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, UnpicklingError) else None
         if found:
             raise CheckpointError(
                 f"{path}: refused, since it holds {found[1]}; expected tensors only, as loading anything "
