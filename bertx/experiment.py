@@ -20,6 +20,8 @@ import torch
 from bertx.bert.encoders import Encoders
 from bertx.config.construct import Places, filled, plan
 from bertx.config.registrable import Configurable, Lazy
+from bertx.config.signatures import config_parameters
+from bertx.config.suggestions import is_slip
 from bertx.data.cache import encode_file
 from bertx.data.dataset_readers.dataset_reader import DatasetReader
 from bertx.data.encoded import EncodedDataset
@@ -49,6 +51,7 @@ class Experiment(Configurable):
         validation_data_loader: Cuts validation and test data into batches.
         test_data_path: The data for a last evaluation.
         evaluate_on_test: Whether to evaluate the best weights on the test data after training.
+        bag_of_words_baseline: Whether to report what counting words alone reaches on validation and test data.
         vocabulary: How labels are numbered.
         datasets_for_vocab_creation: The splits whose labels make the vocabulary.
         random_seed: Feeds Python's, NumPy's and torch's generators, and the order of the data; null: 0 for
@@ -71,6 +74,7 @@ class Experiment(Configurable):
         validation_data_loader: DataLoader | None = None,
         test_data_path: str | None = None,
         evaluate_on_test: bool = False,
+        bag_of_words_baseline: bool = False,
         vocabulary: Lazy[Vocabulary] | None = None,
         datasets_for_vocab_creation: list[SplitName] | None = None,
         random_seed: int | None = 13370,
@@ -90,6 +94,7 @@ class Experiment(Configurable):
         if test_data_path is not None:
             self.data_paths["test"] = test_data_path
         self.evaluate_on_test = evaluate_on_test
+        self.bag_of_words_baseline = bag_of_words_baseline
         if evaluate_on_test and test_data_path is None:
             raise ConfigError("evaluate_on_test: there is no test_data_path to evaluate on")
         for name in self.vocabulary_splits:
@@ -142,7 +147,34 @@ def plan_experiment(
         ConfigError: One line for each problem.
     """
     register_components()
-    return plan(Experiment, config, source, positions)
+    planned = plan(Experiment, config, source, positions)
+    check_index(planned, source)
+    return planned
+
+
+def check_index(planned: Lazy[Experiment], source: str = "config") -> None:
+    """Checks that each reader has the token indexer that the model reads.
+
+    The names of token indexers are the user's own, so that a slip in one shows only beside the model.
+
+    Raises:
+        ConfigError: One does not.
+    """
+    model = planned.settings["model"]
+    parameter = config_parameters(model.maker).get("index")
+    if parameter is None:
+        return
+    index = model.settings.get("index", parameter.default)
+    for key in ("dataset_reader", "validation_dataset_reader"):
+        reader = planned.settings.get(key)
+        indexers = None if reader is None else reader.settings.get("token_indexers")
+        if isinstance(indexers, dict) and index not in indexers:
+            place = next((lazy.place for lazy in indexers.values() if lazy.place), None) or source
+            hint = f'; did you mean "{index}"?' if any(is_slip(name, str(index)) for name in indexers) else ""
+            raise ConfigError(
+                f'{place}: {key}.token_indexers: none is called "{index}", which the model reads '
+                f"(they are called: {', '.join(indexers)}){hint}"
+            )
 
 
 def register_components() -> None:
