@@ -35,6 +35,7 @@ from bertx.experiment import (
 )
 from bertx.log import logging_to_file
 from bertx.models.model import Model
+from bertx.training.bag_of_words import BagOfWords
 from bertx.training.evaluation import Precision, evaluate
 from bertx.training.trainer import Metrics, Trainer
 
@@ -158,6 +159,7 @@ def train(request: TrainingRequest, folder: Path, *, force: bool = False) -> Met
         _write_inputs(request, prepared, folder)
         metrics = trainer.train()
         metrics |= _test(prepared, trainer)
+        metrics |= _baseline(prepared)
         write_json(folder / "metrics.json", metrics)
         pack(folder, prepared.experiment.include_in_archive)
         logger.info("%s: done; %s is self-contained", folder, folder / ARCHIVE)
@@ -186,6 +188,14 @@ def _write_inputs(request: TrainingRequest, prepared: Prepared, folder: Path) ->
             for name, path in experiment.data_paths.items()
         },
     )
+
+
+def _baseline(prepared: Prepared) -> Metrics:
+    if not prepared.experiment.bag_of_words_baseline:
+        return {}
+    baseline = BagOfWords(prepared.splits["train"])
+    others = {name: split for name, split in prepared.splits.items() if name != "train"}
+    return {f"bag_of_words_{name}_accuracy": baseline.accuracy(split) for name, split in others.items()}
 
 
 def _test(prepared: Prepared, trainer: Trainer) -> Metrics:
