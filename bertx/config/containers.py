@@ -30,7 +30,7 @@ from bertx.config.kinds import (
     choice_of_enum,
 )
 from bertx.config.registrable import Lazy
-from bertx.config.signatures import Configurable
+from bertx.config.signatures import FROM_PYTHON, Configurable
 
 
 class ListOf(Kind):
@@ -201,7 +201,8 @@ def kind_of(annotation: Any) -> Kind:
     if origin is Annotated:
         return kind_of(arguments[0])
     if origin in (Union, types.UnionType):
-        return OneOf([kind_of(argument) for argument in arguments])
+        arms = [part for part in arguments if FROM_PYTHON not in getattr(part, "__metadata__", ())]
+        return OneOf([kind_of(arm) for arm in arms]) if len(arms) > 1 else kind_of(arms[0])
     if origin is Literal:
         return Choice([(argument, argument) for argument in arguments])
     if origin is Lazy:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from bertx.config.signatures import (
     Configurable,
+    FromPython,
     Maker,
     Runtime,
     check_signature,
@@ -17,7 +18,7 @@ from bertx.config.signatures import (
 from bertx.config.suggestions import did_you_mean
 from bertx.errors import BertxError, ConfigError
 
-__all__ = ["Configurable", "Lazy", "Registrable", "Runtime", "Slot"]
+__all__ = ["Configurable", "FromPython", "Lazy", "Registrable", "Runtime", "Slot"]
 
 Made = TypeVar("Made")
 Made_co = TypeVar("Made_co", covariant=True)

@@ -15,6 +15,10 @@ RUNTIME = "supplied by the program"
 # A parameter that the program supplies and no config may set: `vocab: Runtime[Vocabulary]`.
 Runtime = Annotated[T, RUNTIME]
 
+FROM_PYTHON = "only code can pass it"
+# An alternative that no config can express, in a union: `bert_model: str | FromPython[BertModel]`.
+FromPython = Annotated[T, FROM_PYTHON]
+
 # A maker is whatever a family registers: a class, a function, or a bound classmethod.
 Maker = Callable[..., Any]
 

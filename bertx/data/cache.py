@@ -16,7 +16,6 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from bertx.data.dataset_readers.dataset_reader import DatasetReader
 from bertx.data.encoded import EncodedDataset
@@ -24,6 +23,7 @@ from bertx.data.encoding import ChunkEncoder
 from bertx.data.files import require, shown
 from bertx.data.storage import FORMAT_VERSION, DatasetWriter, open_dataset
 from bertx.errors import DataError
+from bertx.progress import Progress
 
 CHUNK = 16_384  # instances that are strings at one time; more gains no speed
 ABANDONED_SECONDS = 24 * 3600  # the age at which an unfinished entry is taken for one that a kill left behind
@@ -39,7 +39,6 @@ def encode_file(
     settings_hash: str | None,
     cache_folder: Path | None,
     limit: int | None = None,
-    progress: bool = False,
 ) -> EncodedDataset:
     """Reads and encodes a file, or maps what an earlier run made of the same.
 
@@ -50,7 +49,6 @@ def encode_file(
             so the cache is not used.
         cache_folder: Holds the entries of the cache; `None`: nothing is kept after this run.
         limit: The number of instances to read at most; `None`: all.
-        progress: Show a progress bar on stderr.
 
     Raises:
         DataError: The file cannot be read, a record is wrong, or there is none.
@@ -61,7 +59,7 @@ def encode_file(
         entry = None if key is None else cache_folder / key
     dataset = None if entry is None else _open_valid(entry, reader)
     if dataset is None:
-        dataset = _encode(reader, path, entry, limit=limit, progress=progress)
+        dataset = _encode(reader, path, entry, limit=limit)
     elif entry is not None:
         logger.info(f"{path.name}: {len(dataset):,} instances from the cache ({entry.name[:12]})")
     _warn_of_truncation(path.name, dataset)
@@ -103,13 +101,11 @@ def _content_hash(file: Path) -> str:
         raise DataError(f"{shown(file)}: cannot be read ({error.strerror}); expected a data file") from None
 
 
-def _encode(
-    reader: DatasetReader, path: Path, entry: Path | None, *, limit: int | None, progress: bool
-) -> EncodedDataset:
+def _encode(reader: DatasetReader, path: Path, entry: Path | None, *, limit: int | None) -> EncodedDataset:
     started = time.perf_counter()
     folder = _new_folder(entry)
     try:
-        _write(reader, path, folder, limit=limit, progress=progress)
+        _write(reader, path, folder, limit=limit)
         dataset = _published(folder, entry, reader)
     finally:
         _remove(folder)
@@ -118,20 +114,20 @@ def _encode(
     return dataset
 
 
-def _write(reader: DatasetReader, path: Path, folder: Path, *, limit: int | None, progress: bool) -> None:
+def _write(reader: DatasetReader, path: Path, folder: Path, *, limit: int | None) -> None:
     encoder = ChunkEncoder(reader.token_indexers)
     writer = DatasetWriter(folder)
     instances = islice(reader.read(path), limit)
     rows = 0
     try:
-        with tqdm(desc=path.name, unit=" instances", disable=not progress, leave=False) as bar:
+        with Progress(f"encode {path.name}", limit, unit="instances") as progress:
             while chunk := list(islice(instances, CHUNK)):
                 try:
                     writer.append(encoder.encode(chunk))
                 except DataError as error:
                     raise DataError(f"{path.name}: {error}") from error
                 rows += len(chunk)
-                bar.update(len(chunk))
+                progress.advance(len(chunk))
         if rows == 0:
             raise DataError(f"{shown(path)}: no instances; expected at least one record")
         writer.close()

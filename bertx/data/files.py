@@ -116,16 +116,34 @@ def numbered_lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
     Raises:
         DataError: As `open_lines`.
     """
+    for number, line in raw_lines(stream, name):
+        yield number, decoded(line, name, number)
+
+
+def raw_lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
+    """Streams the lines of an open file as bytes, without line ends; otherwise as `numbered_lines`.
+
+    Raises:
+        DataError: The file cannot be decompressed, or has a line over 100 MB.
+    """
     number = 0
     while line := _next_line(stream, name, number + 1):
         number += 1
         if number == 1:
             line = line.removeprefix(_BOM)
-        try:
-            text = line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise _not_utf8(line, error.start, name, number) from error
-        yield number, text.removesuffix("\n").removesuffix("\r")
+        yield number, line.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def decoded(line: bytes, name: str, number: int) -> str:
+    """Decodes a line.
+
+    Raises:
+        DataError: It is not UTF-8.
+    """
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(line, error.start, name, number) from error
 
 
 def is_archive(path: Path) -> bool:

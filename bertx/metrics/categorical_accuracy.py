@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from bertx.errors import ConfigError
 from bertx.metrics.metric import Metric
 
 
@@ -11,19 +12,26 @@ from bertx.metrics.metric import Metric
 class CategoricalAccuracy(Metric):
     """Counts the label as predicted if it is among the `top_k` highest logits.
 
+    Of equal logits the one of the smaller label id counts as the higher, as in `argmax`.
+
     Args:
         top_k: How many guesses the model has.
+
+    Raises:
+        ConfigError: There are no guesses.
     """
 
     def __init__(self, top_k: int = 1) -> None:
         if top_k < 1:
-            raise ValueError(f"top_k is {top_k}; it must be at least 1")
+            raise ConfigError(f"categorical_accuracy.top_k: {top_k}; expected at least 1")
         self.top_k = top_k
         self._correct = self._total = 0
 
     def __call__(self, logits: Tensor, labels: Tensor) -> None:
         """Counts one batch; see `Metric`."""
-        guesses = logits.topk(min(self.top_k, logits.shape[-1]), dim=-1).indices  # (batch, top_k)
+        # Not topk, which leaves the order of equal logits open.
+        ranked = logits.argsort(dim=-1, descending=True, stable=True)  # (batch, num_labels)
+        guesses = ranked[:, : self.top_k]  # (batch, top_k)
         self._correct += int((guesses == labels[:, None]).any(dim=-1).sum())
         self._total += labels.numel()
 

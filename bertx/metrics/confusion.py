@@ -38,4 +38,4 @@ class ConfusionCounts:
     @property
     def matrix(self) -> Tensor | None:
         """Float64, (num_labels + 1, num_labels); None if nothing was counted."""
-        return None if self._counts is None else self._counts.double()
+        return self._counts.double() if self._counts is not None and self._counts.any() else None

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from bertx.errors import ConfigError
 from bertx.metrics.confusion import ConfusionCounts
 from bertx.metrics.metric import Metric
 
@@ -16,7 +17,8 @@ class FBeta(Metric):
     """Averages precision, recall and F-beta over the labels.
 
     A label that neither occurs nor is predicted does not count in the averages; where a precision or recall
-    divides zero by zero it is 0, as in scikit-learn.
+    divides zero by zero it is 0, as in scikit-learn. An instance whose gold label the model does not know is
+    a wrong prediction of some label; such gold labels are no further labels for the `macro` average.
 
     Source: van Rijsbergen 1979, Information Retrieval, chapter 7.
 
@@ -24,11 +26,14 @@ class FBeta(Metric):
         beta: How much more recall counts than precision; 1 gives F1.
         average: `macro` averages over labels, `weighted` by how often each occurs, `micro` counts all
             together.
+
+    Raises:
+        ConfigError: `beta` is not above 0.
     """
 
     def __init__(self, beta: float = 1.0, average: Literal["macro", "micro", "weighted"] = "macro") -> None:
         if beta <= 0:
-            raise ValueError(f"beta is {beta}; it must be above 0")
+            raise ConfigError(f"fbeta.beta: {beta}; expected a number above 0")
         self.beta, self.average = beta, average
         self._counts = ConfusionCounts()
 
@@ -62,11 +67,12 @@ class FBeta(Metric):
 
     def _weights(self, predicted: Tensor, occurring: Tensor) -> Tensor:
         if self.average == "weighted":
-            return ratio(occurring, occurring.sum())
+            # As many instances have a gold label, known or not, as have a prediction.
+            return occurring / predicted.sum()
         counted = ((predicted + occurring) > 0).double()
         return counted / counted.sum()
 
 
 def ratio(part: Tensor, whole: Tensor) -> Tensor:
     """Divides, giving 0 where the whole is 0."""
-    return torch.where(whole > 0, part / whole.clamp(min=1), 0.0)
+    return torch.where(whole > 0, part / torch.where(whole > 0, whole, 1.0), 0.0)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from bertx.metrics.metric import Statistic
+
+LARGEST_EXPONENT: Final = 709.0  # what a float64 holds: math.exp(710) overflows
 
 
 class TokenPrediction(Statistic):
@@ -15,7 +18,7 @@ class TokenPrediction(Statistic):
         self._correct = self._total = 0
 
     def add(self, *, loss_sum: float, correct: int, total: int) -> None:
-        """Counts the predictions of one batch."""
+        """Counts the predictions of one batch: the sum of losses, the hits, and the number of pieces."""
         self._loss_sum += loss_sum
         self._correct += correct
         self._total += total
@@ -26,7 +29,7 @@ class TokenPrediction(Statistic):
         accuracy = self._correct / self._total if self._total else math.nan
         if reset:
             self._loss_sum, self._correct, self._total = 0.0, 0, 0
-        return {"perplexity": math.inf if loss > 700 else math.exp(loss), "accuracy": accuracy}
+        return {"perplexity": math.inf if loss > LARGEST_EXPONENT else math.exp(loss), "accuracy": accuracy}
 
     def merge(self, other: TokenPrediction) -> None:
         """Adds what another one counted."""

@@ -5,13 +5,16 @@ Source: Devlin et al. 2019, section 4.1; names and arguments are those of AllenN
 
 from __future__ import annotations
 
+from collections import Counter
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bertx.bert.config import BertConfig
 from bertx.bert.encoders import Encoders
-from bertx.bert.model import BertModel
-from bertx.config.registrable import Runtime
+from bertx.bert.model import BertModel, initialize
+from bertx.config.registrable import FromPython, Runtime
+from bertx.data.encoded import UNSEEN_LABEL
 from bertx.data.instance import JSON
 from bertx.data.vocabulary import Vocabulary
 from bertx.errors import ConfigError
@@ -28,9 +31,11 @@ class BertForClassification(Model):
 
     Args:
         vocab: Numbers the labels.
-        bert_model: A folder or hub name of a pretrained BERT, or an object that describes a fresh one.
+        bert_model: A folder or hub name of a pretrained BERT, or an object that describes a fresh one; from
+            Python also a BERT that is built already, with its pooler.
         dropout: The dropout probability on the pooled output.
-        num_labels: The number of classes; None or 0: as many as the vocabulary has in `label_namespace`.
+        num_labels: The number of classes; None or 0: as many as the vocabulary has in `label_namespace`. A
+            class beyond those is called by its number.
         index: The name of the token indexer whose ids are read.
         label_namespace: The namespace of the labels.
         trainable: Whether BERT's weights are trained; if not, only the linear layer is. BERT's own dropout
@@ -41,13 +46,15 @@ class BertForClassification(Model):
         encoders: Finds the encoder; None: a new one that searches the working directory and the hub.
 
     Raises:
-        ConfigError: The vocabulary has no labels, or more than `num_labels`.
+        ConfigError: The vocabulary has no labels, or more than `num_labels`; the dropout is no probability;
+            two metrics have one name.
+        ValueError: `bert_model` was built without a pooler.
     """
 
     def __init__(
         self,
         vocab: Runtime[Vocabulary],
-        bert_model: str | BertConfig,
+        bert_model: str | BertConfig | FromPython[BertModel],
         *,
         dropout: float = 0.0,
         num_labels: int | None = None,
@@ -59,21 +66,22 @@ class BertForClassification(Model):
         metrics: dict[str, Metric] | None = None,
         encoders: Runtime[Encoders | None] = None,
     ) -> None:
+        if not 0 <= dropout < 1:
+            raise ConfigError(f"model.dropout: {dropout}; expected at least 0 and less than 1")
         super().__init__(regularizer)
         self.labels = class_names(vocab, label_namespace, num_labels)
         self.index = index
-        self.bert: BertModel = (encoders or Encoders()).model(bert_model)
+        self.bert = _built(bert_model, encoders or Encoders())
         for parameter in self.bert.parameters():
             parameter.requires_grad = trainable
         self.dropout = nn.Dropout(dropout)
-        config = self.bert.config
-        self.classifier = nn.Linear(config.hidden_size, len(self.labels))
-        nn.init.normal_(self.classifier.weight, std=config.initializer_range)
-        nn.init.zeros_(self.classifier.bias)
+        self.classifier = nn.Linear(self.bert.config.hidden_size, len(self.labels))
+        initialize(self.classifier, self.bert.config)
         if initializer is not None:
             initializer(self.classifier)
         self.accuracy = CategoricalAccuracy()
         self.metrics = metrics or {}
+        _check_names(self.metrics)
 
     def forward(self, tokens: dict[str, dict[str, Tensor]], label: Tensor | None = None) -> Output:
         """Classifies a batch.
@@ -82,19 +90,20 @@ class BertForClassification(Model):
             tokens: Under the name of the token indexer: `input_ids` int, `attention_mask` bool and
                 `token_type_ids` int, each (batch, tokens).
             label: int, (batch,); -100 marks a label that the vocabulary does not know: it counts as wrong and
-                has no share in the loss.
+                has no share in the loss. None: there is no loss, and nothing is counted.
 
         Returns:
-            `logits` and `probs`, float, (batch, num_labels); `loss`, a scalar, if there are labels.
+            `logits` and `probs`, float, (batch, num_labels); `loss`, a scalar, if there are labels: the mean
+            over known ones, 0 if none is known.
         """
         ids = tokens[self.index]
         pooled = self.bert(ids["input_ids"], ids["attention_mask"], ids["token_type_ids"]).pooled
         logits = self.classifier(self.dropout(pooled)).float()  # (batch, num_labels)
         output = {"logits": logits, "probs": logits.softmax(dim=-1)}
         if label is not None:
-            # The mean over known labels; 0, not NaN, if a batch has none.
-            known = (label >= 0).sum().clamp(min=1)
-            output["loss"] = F.cross_entropy(logits, label, reduction="sum") / known
+            label = label.long()
+            loss_sum = F.cross_entropy(logits, label, ignore_index=UNSEEN_LABEL, reduction="sum")
+            output["loss"] = loss_sum / (label != UNSEEN_LABEL).sum().clamp(min=1)
             self._count(logits.detach(), label)
         return output
 
@@ -107,8 +116,7 @@ class BertForClassification(Model):
         """Returns `accuracy`, and each configured metric by its name (`macro_fscore` if it has several)."""
         values = self.accuracy.get_metric(reset)
         for name, metric in self.metrics.items():
-            found = metric.get_metric(reset)
-            values |= {name if len(found) == 1 else f"{name}_{key}": value for key, value in found.items()}
+            values |= _reported(name, metric.get_metric(reset))
         return values
 
     @property
@@ -133,11 +141,45 @@ class BertForClassification(Model):
 
 
 def class_names(vocab: Vocabulary, label_namespace: str, num_labels: int | None) -> list[str]:
-    """Returns the string of each class; a class without one is called by its number, as in AllenNLP."""
-    labels = vocab.labels(label_namespace)
-    if num_labels and len(labels) > num_labels:
+    """Returns the string of each class; a class without one is called by its number, as in AllenNLP.
+
+    Raises:
+        ConfigError: There are no labels and no number of classes, or more labels than classes.
+    """
+    if not num_labels:
+        return vocab.labels(label_namespace)
+    if num_labels < 0:
+        raise ConfigError(f"model.num_labels: {num_labels}; expected at least 1, or null for one per label")
+    labels = list(vocab.get_token_to_index_vocabulary(label_namespace))
+    if len(labels) > num_labels:
         raise ConfigError(
             f"model.num_labels: {num_labels} classes, but the data have {len(labels)} labels "
-            f"({', '.join(labels[:10])}); leave num_labels out to have one class for each"
+            f"({', '.join(labels[:10])}{', ...' if len(labels) > 10 else ''}); leave num_labels out to have "
+            "one class for each"
         )
-    return labels + [str(number) for number in range(len(labels), num_labels or 0)]
+    return labels + [str(number) for number in range(len(labels), num_labels)]
+
+
+def _built(bert_model: str | BertConfig | BertModel, encoders: Encoders) -> BertModel:
+    if not isinstance(bert_model, BertModel):
+        return encoders.model(bert_model)
+    if bert_model.pooler is None:
+        raise ValueError("bert_model has no pooler to classify by; build it with add_pooling_layer=True")
+    return bert_model
+
+
+def _reported(name: str, values: dict[str, float]) -> dict[str, float]:
+    """Names the values of a configured metric; only several need names of their own."""
+    return {name if len(values) == 1 else f"{name}_{key}": value for key, value in values.items()}
+
+
+def _check_names(metrics: dict[str, Metric]) -> None:
+    names = Counter(["loss", "accuracy"])
+    for name, metric in metrics.items():
+        names.update(list(_reported(name, metric.get_metric())))
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise ConfigError(
+            f'model.metrics: two values would be reported as "{twice[0]}"; rename one '
+            "(loss and accuracy are always there)"
+        )

@@ -6,13 +6,14 @@ The distributions are those of `torch.nn.init`; names and the rule of the first 
 from __future__ import annotations
 
 import logging
-import re
 from abc import abstractmethod
 from typing import Literal
 
 from torch import Tensor, nn
 
 from bertx.config.registrable import Configurable, Registrable
+from bertx.errors import ConfigError
+from bertx.models.parameter_names import listed, name_pattern
 
 logger = logging.getLogger(__name__)
 
@@ -138,27 +139,54 @@ class InitializerApplicator(Configurable):
     """Initialises each parameter by the first regular expression that is found in its name.
 
     Args:
-        regexes: Pairs of a regular expression and an initializer.
+        regexes: Pairs of a regular expression and an initializer; None: nothing is initialised.
         prevent_regexes: Parameters whose names hold one of these stay as they are.
+
+    Raises:
+        ConfigError: A string is no regular expression.
     """
 
     def __init__(
-        self, regexes: list[tuple[str, Initializer]], prevent_regexes: list[str] | None = None
+        self,
+        regexes: list[tuple[str, Initializer]] | None = None,
+        prevent_regexes: list[str] | None = None,
     ) -> None:
-        self.regexes = [(re.compile(pattern), initializer) for pattern, initializer in regexes]
-        self.prevented = [re.compile(pattern) for pattern in prevent_regexes or []]
+        self.regexes = [
+            (name_pattern(expression, "initializer.regexes"), initializer)
+            for expression, initializer in regexes or []
+        ]
+        self.prevented = [
+            name_pattern(expression, "initializer.prevent_regexes") for expression in prevent_regexes or []
+        ]
 
     def __call__(self, module: nn.Module) -> None:
-        """Initialises the module's parameters in place; a pattern that matches none is warned about."""
+        """Initialises the module's parameters in place; an expression that picks none is warned about.
+
+        Raises:
+            ConfigError: An initializer cannot fill a parameter that its expression picks.
+        """
         unused = {pattern.pattern for pattern, _ in self.regexes}
         for name, parameter in module.named_parameters():
             if any(pattern.search(name) for pattern in self.prevented):
                 continue
             for pattern, initializer in self.regexes:
                 if pattern.search(name):
-                    initializer(parameter.data)
+                    _fill(name, parameter.data, initializer)
                     unused.discard(pattern.pattern)
                     break
         for expression in sorted(unused):
-            names = ", ".join(name for name, _ in module.named_parameters())
-            logger.warning("initializer: no parameter has a name like %r; there are: %s", expression, names)
+            names = listed(name for name, _ in module.named_parameters())
+            logger.warning('initializer: "%s" picks none of the parameters %s', expression, names)
+
+
+def _fill(name: str, tensor: Tensor, initializer: Initializer) -> None:
+    try:
+        initializer(tensor)
+    except (
+        ValueError,
+        RuntimeError,
+    ) as error:  # of torch.nn.init: a vector has no fan-in, an interval no end
+        raise ConfigError(
+            f"initializer: {name}, of shape {tuple(tensor.shape)}, cannot be filled: {error}; "
+            "change its initializer, or the expression that picks it"
+        ) from None

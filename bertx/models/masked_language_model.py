@@ -6,7 +6,6 @@ Source: Devlin et al. 2019, section 3.1, task 1. Which pieces are hidden is draw
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -61,8 +60,8 @@ class MaskedLanguageModel(Model):
             target_ids: int, (batch, tokens); the hidden piece, or -100 where nothing is to be predicted.
 
         Returns:
-            `loss`, a scalar, the mean over hidden pieces, and `num_targets`, their number; without targets
-            `logits`, float, (batch, tokens, vocab).
+            `loss`, a scalar, the mean over hidden pieces (0 if there are none), and `num_targets`, an integer
+            scalar, their number; without targets `logits`, float, (batch, tokens, vocab).
 
         Raises:
             ConfigError: In training, nothing was hidden.
@@ -72,8 +71,8 @@ class MaskedLanguageModel(Model):
         if target_ids is None:
             if self.training:
                 raise ConfigError(
-                    "masked_language_model needs hidden pieces: set data_loader.collator to "
-                    '"masked_language_model"'
+                    "data_loader.collator: no pieces are hidden, so there is nothing to predict; "
+                    'model "masked_language_model" needs the collator "masked_language_model"'
                 )
             return {"logits": self.masked_lm(*encoded).float()}
         hidden_states = self.masked_lm.bert(*encoded).last_hidden_state  # (batch, tokens, hidden)
@@ -96,7 +95,7 @@ class MaskedLanguageModel(Model):
 
     def decode(self, output: Output) -> dict[str, Tensor | list[JSON]]:
         """Returns `top_ids`: the likeliest piece's id at every position of each row."""
-        best: list[JSON] = torch.as_tensor(output["logits"]).argmax(dim=-1).tolist()
+        best: list[JSON] = output["logits"].argmax(dim=-1).tolist()
         return {"top_ids": best}
 
     @property

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import re
+import logging
 from abc import abstractmethod
 
 import torch
 from torch import Tensor, nn
 
 from bertx.config.registrable import Configurable, Registrable
+from bertx.models.parameter_names import listed, name_pattern
+
+logger = logging.getLogger(__name__)
 
 
 class Regularizer(Registrable):
@@ -55,20 +58,35 @@ class RegularizerApplicator(Configurable):
     """Penalises each trainable parameter by the first regular expression that is found in its name.
 
     Args:
-        regexes: Pairs of a regular expression and a regularizer.
+        regexes: Pairs of a regular expression and a regularizer; None: nothing is penalised.
+
+    Raises:
+        ConfigError: A string is no regular expression.
     """
 
-    def __init__(self, regexes: list[tuple[str, Regularizer]]) -> None:
-        self.regexes = [(re.compile(pattern), regularizer) for pattern, regularizer in regexes]
+    def __init__(self, regexes: list[tuple[str, Regularizer]] | None = None) -> None:
+        self.regexes = [
+            (name_pattern(expression, "regularizer.regexes"), regularizer)
+            for expression, regularizer in regexes or []
+        ]
+        self._has_warned = False
 
     def __call__(self, module: nn.Module) -> Tensor:
-        """Returns the sum of all penalties, a scalar; 0 if no parameter matches."""
+        """Returns the sum of all penalties, a scalar; a 0 without gradient if no parameter matches.
+
+        An expression that picks no trainable parameter is warned about, the first time.
+        """
+        unused = {pattern.pattern for pattern, _ in self.regexes}
         penalties = []
-        for name, parameter in module.named_parameters():
-            if not parameter.requires_grad:
-                continue
+        trainable = [(name, tensor) for name, tensor in module.named_parameters() if tensor.requires_grad]
+        for name, parameter in trainable:
             for pattern, regularizer in self.regexes:
                 if pattern.search(name):
                     penalties.append(regularizer(parameter))
+                    unused.discard(pattern.pattern)
                     break
+        for expression in sorted(unused) if not self._has_warned else ():
+            names = listed(name for name, _ in trainable)
+            logger.warning('regularizer: "%s" picks none of the trainable parameters %s', expression, names)
+        self._has_warned = True
         return torch.stack(penalties).sum() if penalties else torch.zeros(())

@@ -36,7 +36,8 @@ class BagOfWords:
         known = ids[rows] >= 0
         np.add.at(counts, (ids[rows][known], pieces[known]), 1)
         self.log_likelihood: Floats = np.log(counts / counts.sum(axis=1, keepdims=True))  # (labels, pieces)
-        self.log_prior: Floats = np.log(np.bincount(ids[ids >= 0], minlength=num_labels) + 1.0)  # (labels,)
+        with np.errstate(divide="ignore"):  # a label that does not occur is never predicted
+            self.log_prior: Floats = np.log(np.bincount(ids[ids >= 0], minlength=num_labels))  # (labels,)
 
     def accuracy(self, split: Split) -> float:
         """Returns the share of the split's instances whose label is predicted."""

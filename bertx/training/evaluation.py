@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import nn
 
-from bertx.data.loader import Batch
+from bertx.data.batch import Batch
 from bertx.data.split import Split
 from bertx.models.model import Model, Output
 from bertx.progress import Progress

@@ -5,27 +5,27 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import cast
 
 import torch
 
 from bertx.atomic import write_json
 from bertx.config.registrable import Lazy, Runtime
-from bertx.data.instance import JSON
-from bertx.data.loader import Batch
+from bertx.data.batch import Batch
 from bertx.data.split import Split
-from bertx.errors import ConfigError, TrainingError
+from bertx.errors import ConfigError, DataError, TrainingError
 from bertx.models.model import Model
 from bertx.progress import Progress
 from bertx.training.callbacks.metrics_log import MetricsLog
 from bertx.training.callbacks.trainer_callback import Step, TrainerCallback, TrainingContext
-from bertx.training.evaluation import Precision, arithmetic, evaluate, num_targets
+from bertx.training.evaluation import Precision, evaluate
 from bertx.training.learning_rate_schedulers import LearningRateScheduler
 from bertx.training.metric_tracker import MetricTracker
 from bertx.training.optimizers import Optimizer
+from bertx.training.steps import StepMaker, Sums
 from bertx.training.trainer import Metrics, Trainer
 from bertx.training.weights import load_weights, save_weights
 
@@ -48,7 +48,8 @@ class GradientDescentTrainer(Trainer):
         validation_metric: `+name` (higher is better) or `-name` (lower is better) of a validation metric.
         patience: Stop after this many epochs without a better one; None: never.
         grad_norm: Scale all gradients of a step down to this norm together; None: never.
-        num_gradient_accumulation_steps: Batches per optimizer step.
+        num_gradient_accumulation_steps: Batches per optimizer step; the step is that of one batch that holds
+            them all.
         precision: `bf16` computes matrix products in bfloat16; weights and sums stay in float32.
         callbacks: What else to do.
 
@@ -74,43 +75,44 @@ class GradientDescentTrainer(Trainer):
         folder: Runtime[Path | None] = None,
         device: Runtime[torch.device] = torch.device("cpu"),  # noqa: B008  (immutable)
     ) -> None:
-        if num_epochs < 1 or num_gradient_accumulation_steps < 1:
-            raise ConfigError("trainer: num_epochs and num_gradient_accumulation_steps must be at least 1")
-        if grad_norm is not None and grad_norm <= 0:
-            raise ConfigError(f"trainer.grad_norm: {grad_norm}; expected a number above 0, or null")
+        _check_numbers(num_epochs, num_gradient_accumulation_steps, grad_norm)
         self.model, self.train_split, self.validation_split = model, train, validation
         self.folder, self.device, self.precision = folder, device, precision
-        self.num_epochs, self.grad_norm = num_epochs, grad_norm
-        self.batches_per_step = num_gradient_accumulation_steps
+        self.num_epochs, self.batches_per_step = num_epochs, num_gradient_accumulation_steps
         self.tracker = MetricTracker(validation_metric, patience)
         if validation is not None:
             self.tracker.require(model.get_metrics() | {"loss": math.nan})
-        self.num_steps = sum(self._num_steps(epoch) for epoch in range(num_epochs))
-        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        named = list(model.named_parameters())
-        self.optimizer = optimizer.build(named_parameters=named)
-        self.scheduler: LearningRateScheduler | None = None
-        if learning_rate_scheduler is not None:
-            self.scheduler = learning_rate_scheduler.build_with(
-                optimizer=self.optimizer, num_steps=self.num_steps
-            )
-        logs = [] if any(isinstance(callback, MetricsLog) for callback in callbacks or []) else [MetricsLog()]
-        self.callbacks: list[TrainerCallback] = [*(callbacks or []), *logs]
+        elif patience is not None:
+            logger.warning("trainer.patience: has no effect without validation data")
+        batches = [train.num_batches(epoch) for epoch in range(num_epochs)]
+        self.steps_per_epoch = [math.ceil(count / self.batches_per_step) for count in batches]
+        self.num_steps = sum(self.steps_per_epoch)
+        self.optimizer = optimizer.build(named_parameters=list(model.named_parameters()))
+        self.steps = StepMaker(
+            model, train, self.optimizer, device=device, precision=precision, grad_norm=grad_norm
+        )
+        self.parameters = self.steps.parameters
+        self.scheduler = self._built(learning_rate_scheduler)
+        self.callbacks = _with_log(callbacks or [])
         self.context = TrainingContext(model, folder, self.num_steps)
         self.step = 0
+
+    def _built(self, scheduler: Lazy[LearningRateScheduler] | None) -> LearningRateScheduler | None:
+        if scheduler is None:
+            return None
+        return scheduler.build_with(optimizer=self.optimizer, num_steps=self.num_steps)
 
     def train(self) -> Metrics:
         """Trains to the end; see `Trainer`."""
         started = time.monotonic()
-        metrics: dict[str, JSON] = {}
+        metrics: Metrics = {}
         try:
             for callback in self.callbacks:
                 callback.on_start(self.context)
             for epoch in range(self.num_epochs):
                 training = self._train_epoch(epoch)
-                validation = self._validate()
-                is_best = self.tracker.add(epoch, validation) if validation else True
-                if is_best and self.folder is not None:
+                validation = self._validate(epoch)
+                if self.folder is not None and (not validation or self.tracker.best_epoch == epoch):
                     save_weights(self.model, self.folder / "best" / "model.safetensors")
                 metrics = self._metrics(epoch, training, validation, time.monotonic() - started)
                 self._report(epoch, metrics)
@@ -119,94 +121,72 @@ class GradientDescentTrainer(Trainer):
                         "no better %s in %d epochs: stopping", self.tracker.name, self.tracker.patience
                     )
                     break
-            if self.folder is not None and (self.folder / "best" / "model.safetensors").is_file():
-                load_weights(self.model, self.folder / "best" / "model.safetensors")
+            self._take_best()
         finally:
             for callback in self.callbacks:
                 callback.on_end(self.context)
-        return cast(Metrics, metrics)
-
-    def _train_epoch(self, epoch: int) -> Metrics:
-        """Makes every step of an epoch; returns the loss and the metrics, averaged over its instances."""
-        self.model.train()
-        self.model.get_metrics(reset=True)
-        loss_sum, penalty_sum, num_seen = 0.0, 0.0, 0
-        batches = self.train_split.batches(epoch)
-        total = self._num_steps(epoch)
-        with Progress(f"train {epoch + 1} of {self.num_epochs}", total, unit="steps") as progress:
-            while group := list(islice(batches, self.batches_per_step)):
-                loss, penalty, seen = self._step(epoch, group)
-                loss_sum, penalty_sum, num_seen = (
-                    loss_sum + loss * seen,
-                    penalty_sum + penalty,
-                    num_seen + seen,
-                )
-                progress.advance(note=f"loss {loss_sum / num_seen:.4f}")
-        metrics = self.model.get_metrics(reset=True) | {"loss": loss_sum / num_seen}
-        if self.model.regularizer is not None:
-            metrics["reg_loss"] = penalty_sum / total
         return metrics
 
-    def _num_steps(self, epoch: int) -> int:
-        return math.ceil(self.train_split.num_batches(epoch) / self.batches_per_step)
+    def _train_epoch(self, epoch: int) -> dict[str, float]:
+        """Makes every step of an epoch; returns the metrics, and the loss averaged over all targets."""
+        self.model.train()
+        self.model.get_metrics(reset=True)
+        sums = Sums()
+        batches = self.train_split.batches(epoch)
+        total = self.steps_per_epoch[epoch]
+        with Progress(f"train {epoch + 1} of {self.num_epochs}", total, unit="steps") as progress:
+            while group := list(islice(batches, self.batches_per_step)):
+                sums.add(self._step(epoch, group))
+                progress.advance(note=f"loss {sums.mean_loss:.4f}")
+        metrics = self.model.get_metrics(reset=True) | {"loss": sums.mean_loss}
+        if self.model.regularizer is not None:
+            metrics["reg_loss"] = sums.penalty / sums.num_steps
+        return metrics
 
-    def _step(self, epoch: int, group: list[Batch]) -> tuple[float, float, int]:
-        """Makes one optimizer step; returns loss per target, penalty and the number of targets."""
+    def _step(self, epoch: int, group: Sequence[Batch]) -> Sums:
         if self.scheduler is not None:
             self.scheduler.set_rates(self.step)
-        self.optimizer.zero_grad(set_to_none=True)
-        num_instances = sum(batch.size for batch in group)
-        loss_sum, num_seen, penalty = 0.0, 0, 0.0
-        for batch in group:
-            batch = batch.to(self.device)
-            with arithmetic(self.precision, self.device):
-                output = self.model(**batch.inputs)
-            loss = output["loss"] * (batch.size / num_instances)
-            seen = num_targets(batch, output)
-            value = float(output["loss"].detach())
-            if not math.isfinite(value):
-                raise self._not_finite("loss", value, batch)
-            loss_sum, num_seen = loss_sum + value * seen, num_seen + seen
-            loss.backward()
-        if (term := self.model.regularization_penalty()) is not None:
-            term.backward()  # type: ignore[no-untyped-call]  # torch leaves Tensor.backward untyped
-            penalty = float(term.detach())
-        norm = self._clip(group[-1])
-        self.optimizer.step()
+        sums, norm = self.steps.make(self.step + 1, group)
         self.step += 1
-        loss_mean = loss_sum / max(num_seen, 1)
         rate = float(self.optimizer.param_groups[0]["lr"])
-        report = Step(self.step, epoch, loss_mean + penalty, rate, norm, num_instances)
+        num_instances = sum(batch.size for batch in group)
+        report = Step(self.step, epoch, sums.mean_loss, rate, norm, num_instances)
         for callback in self.callbacks:
             callback.on_step(self.context, report)
-        return loss_mean, penalty, num_seen
+        return sums
 
-    def _clip(self, batch: Batch) -> float | None:
-        if self.grad_norm is None:
-            return None
-        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.grad_norm, foreach=True))
-        if not math.isfinite(norm):
-            raise self._not_finite("gradient norm", norm, batch)
-        return norm
-
-    def _not_finite(self, what: str, value: float, batch: Batch) -> TrainingError:
-        names = [self.train_split.dataset.identifier(int(row)) for row in batch.rows[:20]]
-        more = f" and {batch.size - 20} more" if batch.size > 20 else ""
-        rate = self.optimizer.param_groups[0]["lr"]
-        return TrainingError(
-            f"step {self.step + 1}: the {what} is {value} (batch ids: {', '.join(names)}{more}); "
-            f"lr was {rate:g}. Lower trainer.optimizer.lr or set trainer.grad_norm"
-        )
-
-    def _validate(self) -> Metrics:
-        if self.validation_split is None:
+    def _validate(self, epoch: int) -> dict[str, float]:
+        """Evaluates on the validation data, if there are any, and tells the tracker."""
+        split = self.validation_split
+        if split is None:
             return {}
-        return evaluate(self.model, self.validation_split, device=self.device, precision=self.precision).all
+        found = evaluate(self.model, split, device=self.device, precision=self.precision)
+        name, value = self.tracker.name, found.all.get(self.tracker.name, 0.0)
+        if math.isnan(value) and not found.num_targets:
+            raise DataError(
+                f"{split.name}: no {name} can be computed, so trainer.validation_metric cannot choose an "
+                "epoch; check that the data have labels that occur in training"
+            )
+        if math.isnan(value):
+            logger.warning("epoch %d: the validation %s is nan, which is never the best", epoch + 1, name)
+        self.tracker.add(epoch, found.all)
+        return found.all
 
-    def _metrics(self, epoch: int, training: Metrics, validation: Metrics, seconds: float) -> dict[str, JSON]:
-        best = self.tracker.best_epoch if validation else epoch
+    def _take_best(self) -> None:
+        """Gives the model the weights of its best epoch."""
+        if self.validation_split is not None and self.tracker.best_epoch is None:
+            raise TrainingError(
+                f"{self.validation_split.name}: {self.tracker.name} was nan after every epoch, so none is "
+                "the best. Lower trainer.optimizer.lr or choose another trainer.validation_metric"
+            )
+        if self.folder is not None:
+            load_weights(self.model, self.folder / "best" / "model.safetensors")
+
+    def _metrics(
+        self, epoch: int, training: dict[str, float], validation: dict[str, float], seconds: float
+    ) -> Metrics:
         return {
-            "best_epoch": best,
+            "best_epoch": self.tracker.best_epoch if validation else epoch,
             "epoch": epoch,
             "training_duration": str(timedelta(seconds=round(seconds))),
             **{f"training_{name}": value for name, value in training.items()},
@@ -214,7 +194,7 @@ class GradientDescentTrainer(Trainer):
             **{f"best_validation_{name}": value for name, value in self.tracker.best_metrics.items()},
         }
 
-    def _report(self, epoch: int, metrics: dict[str, JSON]) -> None:
+    def _report(self, epoch: int, metrics: Metrics) -> None:
         shown = {name: value for name, value in metrics.items() if not name.startswith("best_")}
         numbers = (f"{name} {value:.4f}" for name, value in shown.items() if isinstance(value, float))
         logger.info("epoch %d of %d: %s", epoch + 1, self.num_epochs, ", ".join(numbers))
@@ -222,3 +202,18 @@ class GradientDescentTrainer(Trainer):
             write_json(self.folder / f"metrics_epoch_{epoch}.json", metrics)
         for callback in self.callbacks:
             callback.on_epoch(self.context, metrics)
+
+
+def _check_numbers(num_epochs: int, accumulated: int, grad_norm: float | None) -> None:
+    counts = {"num_epochs": num_epochs, "num_gradient_accumulation_steps": accumulated}
+    for name, count in counts.items():
+        if count < 1:
+            raise ConfigError(f"trainer.{name}: {count}; expected at least 1")
+    if grad_norm is not None and grad_norm <= 0:
+        raise ConfigError(f"trainer.grad_norm: {grad_norm}; expected a number above 0, or null for no limit")
+
+
+def _with_log(callbacks: Sequence[TrainerCallback]) -> list[TrainerCallback]:
+    """Adds the log of metrics, unless the config has one with settings of its own."""
+    has_log = any(isinstance(callback, MetricsLog) for callback in callbacks)
+    return [*callbacks, *([] if has_log else [MetricsLog()])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 
 import torch
@@ -36,12 +37,17 @@ class LearningRateScheduler(Registrable):
 class LinearWithWarmup(LearningRateScheduler):
     """Raises the rate linearly from zero, then lowers it linearly to zero at the end of training.
 
+    The first step has the rate zero, as with Hugging Face's schedule of this name.
+
     Source: Devlin et al. 2019, appendix A.2.
 
     Args:
         optimizer: Whose rates it sets.
         num_steps: The number of optimizer steps of the whole training.
-        warmup_steps: The number of rising steps; a number below 1 is a share of all steps.
+        warmup_steps: The number of rising steps; a number below 1 is a share of all steps, rounded up.
+
+    Raises:
+        ConfigError: `warmup_steps` is negative, or neither a whole number nor a share.
     """
 
     def __init__(
@@ -51,14 +57,14 @@ class LinearWithWarmup(LearningRateScheduler):
         warmup_steps: int | float = 100,
     ) -> None:
         super().__init__(optimizer)
-        if warmup_steps < 0 or (warmup_steps > 1 and warmup_steps != int(warmup_steps)):
+        if not (0 <= warmup_steps <= 1 or (warmup_steps > 1 and float(warmup_steps).is_integer())):
             raise ConfigError(
                 f"trainer.learning_rate_scheduler.warmup_steps: {warmup_steps}; "
-                "expected a number of steps, or a share of all steps between 0 and 1"
+                "expected a whole number of steps, or a share of all steps between 0 and 1"
             )
         self.num_steps = num_steps
-        is_share = isinstance(warmup_steps, float) and warmup_steps < 1
-        self.warmup_steps = round(warmup_steps * num_steps) if is_share else int(warmup_steps)
+        is_share = warmup_steps < 1
+        self.warmup_steps = math.ceil(warmup_steps * num_steps) if is_share else int(warmup_steps)
 
     def factor(self, step: int) -> float:
         """Returns the factor for an optimizer step; the first step is 0."""

@@ -16,11 +16,15 @@ class MetricTracker:
         patience: Stop after this many epochs without a better value; None: never.
 
     Raises:
-        ConfigError: The metric has no sign, or patience is not positive.
+        ConfigError: The metric has no sign or no name, or patience is not positive.
     """
 
     def __init__(self, validation_metric: str, patience: int | None = None) -> None:
-        if validation_metric[:1] not in ("+", "-") or len(validation_metric) < 2:
+        if validation_metric in ("+", "-"):
+            raise ConfigError(
+                f'trainer.validation_metric: "{validation_metric}" has no name; write "+accuracy" or "-loss"'
+            )
+        if validation_metric[:1] not in ("+", "-"):
             raise ConfigError(
                 f'trainer.validation_metric: "{validation_metric}" has no sign; '
                 'write "+accuracy" where higher is better, "-loss" where lower is'
@@ -49,7 +53,12 @@ class MetricTracker:
             )
 
     def add(self, epoch: int, metrics: Mapping[str, float]) -> bool:
-        """Takes an epoch's validation metrics; returns whether it is the best so far."""
+        """Takes an epoch's validation metrics; returns whether it is the best so far.
+
+        Raises:
+            ConfigError: The metric is not among them.
+        """
+        self.require(metrics)
         value = metrics[self.name]
         is_best = not math.isnan(value) and (
             self.best_epoch is None or self.sign * value > self.sign * self.best_value

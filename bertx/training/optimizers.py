@@ -6,8 +6,8 @@ The update rules are torch's own; names, arguments and the rules of groups are A
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import torch
@@ -15,6 +15,7 @@ from torch import nn
 
 from bertx.config.registrable import Configurable, Runtime, Slot
 from bertx.errors import ConfigError
+from bertx.models.parameter_names import listed, name_pattern
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +33,35 @@ class ParameterGroup(Configurable):
     Args:
         lr: Learning rate per step.
         weight_decay: Weight decay.
-        betas: Decay rates of Adam's averages.
-        eps: Adam's term against division by zero.
-        momentum: SGD's momentum.
+        requires_grad: False freezes the group.
+    """
+
+    def __init__(
+        self, *, lr: float | None = None, weight_decay: float | None = None, requires_grad: bool = True
+    ) -> None:
+        self.options: Group = {}
+        self.requires_grad = requires_grad
+        self._set({"lr": lr, "weight_decay": weight_decay})
+
+    def _set(self, options: Mapping[str, float | None]) -> None:
+        # torch checks the options of the whole optimizer, but not those of a group.
+        for name, value in options.items():
+            if value is not None and value < 0:
+                raise ConfigError(
+                    f"trainer.optimizer.parameter_groups: {name} is {value}; expected 0 or more"
+                )
+            if value is not None:
+                self.options[name] = value
+
+
+class AdamGroup(ParameterGroup):
+    """What is different for a group of parameters; None: as for the others.
+
+    Args:
+        lr: Learning rate per step.
+        weight_decay: Weight decay.
+        betas: Decay rates of the averages of gradients and of their squares.
+        eps: Term against division by zero.
         requires_grad: False freezes the group.
     """
 
@@ -45,16 +72,39 @@ class ParameterGroup(Configurable):
         weight_decay: float | None = None,
         betas: tuple[float, float] | None = None,
         eps: float | None = None,
+        requires_grad: bool = True,
+    ) -> None:
+        super().__init__(lr=lr, weight_decay=weight_decay, requires_grad=requires_grad)
+        self._set({"eps": eps})
+        if betas is not None:
+            if not all(0 <= beta < 1 for beta in betas):
+                raise ConfigError(
+                    f"trainer.optimizer.parameter_groups: betas are {betas[0]} and {betas[1]}; "
+                    "expected both at least 0 and less than 1"
+                )
+            self.options["betas"] = betas
+
+
+class SgdGroup(ParameterGroup):
+    """What is different for a group of parameters; None: as for the others.
+
+    Args:
+        lr: Learning rate per step.
+        weight_decay: Weight decay.
+        momentum: The share of the last update that is kept.
+        requires_grad: False freezes the group.
+    """
+
+    def __init__(
+        self,
+        *,
+        lr: float | None = None,
+        weight_decay: float | None = None,
         momentum: float | None = None,
         requires_grad: bool = True,
     ) -> None:
-        options: Group = {"lr": lr, "weight_decay": weight_decay, "betas": betas, "eps": eps}
-        options["momentum"] = momentum
-        self.options = {name: value for name, value in options.items() if value is not None}
-        self.requires_grad = requires_grad
-
-
-ParameterGroups: TypeAlias = list[tuple[list[str], ParameterGroup]]
+        super().__init__(lr=lr, weight_decay=weight_decay, requires_grad=requires_grad)
+        self._set({"momentum": momentum})
 
 
 @Optimizer.register("adamw")
@@ -66,7 +116,7 @@ def adamw(
     eps: float = 1e-8,
     weight_decay: float = 0.01,
     amsgrad: bool = False,
-    parameter_groups: ParameterGroups | None = None,
+    parameter_groups: list[tuple[list[str], AdamGroup]] | None = None,
 ) -> torch.optim.Optimizer:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019).
 
@@ -80,9 +130,10 @@ def adamw(
         parameter_groups: Pairs of regular expressions and what is different for the parameters they match.
     """
     groups = grouped(named_parameters, parameter_groups)
-    return torch.optim.AdamW(
-        groups, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, fused=True
-    )
+    with refusals():
+        return torch.optim.AdamW(
+            groups, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, fused=True
+        )
 
 
 @Optimizer.register("adam")
@@ -94,7 +145,7 @@ def adam(
     eps: float = 1e-8,
     weight_decay: float = 0.0,
     amsgrad: bool = False,
-    parameter_groups: ParameterGroups | None = None,
+    parameter_groups: list[tuple[list[str], AdamGroup]] | None = None,
 ) -> torch.optim.Optimizer:
     """Adam (Kingma & Ba 2015).
 
@@ -108,9 +159,10 @@ def adam(
         parameter_groups: Pairs of regular expressions and what is different for the parameters they match.
     """
     groups = grouped(named_parameters, parameter_groups)
-    return torch.optim.Adam(
-        groups, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, fused=True
-    )
+    with refusals():
+        return torch.optim.Adam(
+            groups, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, fused=True
+        )
 
 
 @Optimizer.register("sgd")
@@ -122,7 +174,7 @@ def sgd(
     dampening: float = 0.0,
     weight_decay: float = 0.0,
     nesterov: bool = False,
-    parameter_groups: ParameterGroups | None = None,
+    parameter_groups: list[tuple[list[str], SgdGroup]] | None = None,
 ) -> torch.optim.Optimizer:
     """Stochastic gradient descent, with momentum if asked for.
 
@@ -136,52 +188,72 @@ def sgd(
         parameter_groups: Pairs of regular expressions and what is different for the parameters they match.
     """
     groups = grouped(named_parameters, parameter_groups)
-    return torch.optim.SGD(
-        groups, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov
-    )
+    with refusals():
+        return torch.optim.SGD(
+            groups,
+            lr=lr,
+            momentum=momentum,
+            dampening=dampening,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+        )
 
 
-def grouped(named_parameters: NamedParameters, parameter_groups: ParameterGroups | None) -> list[Group]:
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Passes on, as a mistake in the config, what torch says against an optimizer's options."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"trainer.optimizer: {error}") from None
+
+
+def grouped(
+    named_parameters: NamedParameters, parameter_groups: Sequence[tuple[list[str], ParameterGroup]] | None
+) -> list[Group]:
     """Sorts trainable parameters into groups; those that no expression matches come last, with no options.
 
+    Expressions are searched for anywhere in the names. One that matches nothing is warned about.
+
     Raises:
-        ConfigError: A parameter is in two groups, or nothing is left to train.
+        ConfigError: A parameter is in two groups, nothing is left to train, or a string is no regular
+            expression.
     """
-    wanted = parameter_groups or []
-    members: list[list[nn.Parameter]] = [[] for _ in wanted]
-    others: list[nn.Parameter] = []
-    unused = {pattern for patterns, _ in wanted for pattern in patterns}
+    place = "trainer.optimizer.parameter_groups"
+    wanted = [
+        ([name_pattern(expression, place) for expression in expressions], group)
+        for expressions, group in parameter_groups or []
+    ]
+    members: list[list[nn.Parameter]] = [[] for _ in range(len(wanted) + 1)]  # the others last
+    used: set[str] = set()
     for name, parameter in named_parameters:
-        matches = [
-            (number, pattern)
-            for number, (patterns, _) in enumerate(wanted)
-            for pattern in patterns
-            if re.search(pattern, name)
-        ]
-        unused -= {pattern for _, pattern in matches}
-        numbers = sorted({number for number, _ in matches})
+        numbers = []
+        for number, (patterns, _) in enumerate(wanted):
+            matching = {pattern.pattern for pattern in patterns if pattern.search(name)}
+            used |= matching
+            numbers += [number] if matching else []
         if len(numbers) > 1:
             raise ConfigError(
-                f"trainer.optimizer.parameter_groups: {name} is in groups {numbers[0]} and {numbers[1]}; "
-                "every parameter can be in one only"
+                f"{place}: {name} is in groups {numbers[0]} and {numbers[1]} (counted from 0); "
+                "expected every parameter in one at most; make the expressions narrower"
             )
-        (members[numbers[0]] if numbers else others).append(parameter)
-    for pattern in sorted(unused):
-        logger.warning("trainer.optimizer.parameter_groups: no parameter has a name like %r", pattern)
-    return _trainable(wanted, members, others)
+        members[numbers[0] if numbers else -1].append(parameter)
+    unused = {pattern.pattern for patterns, _ in wanted for pattern in patterns} - used
+    for expression in sorted(unused):
+        names = listed(name for name, _ in named_parameters)
+        logger.warning('%s: "%s" picks none of the parameters %s', place, expression, names)
+    return _trainable([group for _, group in wanted], members)
 
 
-def _trainable(
-    wanted: ParameterGroups, members: Sequence[Sequence[nn.Parameter]], others: Sequence[nn.Parameter]
-) -> list[Group]:
+def _trainable(wanted: Sequence[ParameterGroup], members: Sequence[Sequence[nn.Parameter]]) -> list[Group]:
+    """Freezes the groups that are to be; returns those of which something is left."""
     groups: list[Group] = []
-    for (_, group), parameters in zip(wanted, members, strict=True):
-        if not group.requires_grad:
-            for parameter in parameters:
-                parameter.requires_grad = False
-        groups.append({"params": [p for p in parameters if p.requires_grad], **group.options})
-    groups.append({"params": [p for p in others if p.requires_grad]})
-    groups = [group for group in groups if group["params"]]
+    for group, parameters in zip([*wanted, ParameterGroup()], members, strict=True):
+        for parameter in parameters if not group.requires_grad else ():
+            parameter.requires_grad = False
+        left = [parameter for parameter in parameters if parameter.requires_grad]
+        if left:
+            groups.append({"params": left, **group.options})
     if not groups:
-        raise ConfigError("trainer.optimizer: nothing to train: every parameter is frozen")
+        raise ConfigError("trainer.optimizer: there is nothing to train: every parameter is frozen")
     return groups

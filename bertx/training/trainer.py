@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import TypeAlias
 
 from bertx.config.registrable import Registrable
+from bertx.data.instance import JSON
 
-Metrics = dict[str, float]
+Metrics: TypeAlias = dict[str, JSON]
+"""Numbers, and a few texts such as the duration, by the names of AllenNLP's `metrics.json`."""
 
 
 class Trainer(Registrable):
-    """Trains a model on a split; on return the model holds its best weights."""
+    """Trains a model on a split."""
 
     default_implementation = "gradient_descent"
 
     @abstractmethod
     def train(self) -> Metrics:
-        """Trains to the end and returns the metrics, named as in `metrics.json`.
+        """Trains to the end; with a run folder, the model then holds its best weights.
+
+        Returns:
+            The metrics of the last and of the best epoch, as `metrics.json` has them.
 
         Raises:
-            TrainingError: The loss is not a finite number.
+            TrainingError: The loss is not a finite number, or the validation metric is not in any epoch.
         """

@@ -9,6 +9,7 @@ from dataclasses import asdict
 import orjson
 
 from bertx.data.instance import JSON
+from bertx.errors import ConfigError, DataError
 from bertx.training.callbacks.trainer_callback import Step, TrainerCallback, TrainingContext
 
 
@@ -16,13 +17,18 @@ from bertx.training.callbacks.trainer_callback import Step, TrainerCallback, Tra
 class MetricsLog(TrainerCallback):
     """Appends one line for every logged step and every epoch; a part of every training.
 
+    A number that is not finite is written as null, since JSON has no word for it.
+
     Args:
         every: Optimizer steps between two lines.
+
+    Raises:
+        ConfigError: `every` is not positive.
     """
 
     def __init__(self, every: int = 10) -> None:
         if every < 1:
-            raise ValueError(f"every is {every}; expected at least 1 step")
+            raise ConfigError(f"metrics_log.every: {every}; expected at least 1 step")
         self.every = every
 
     def on_step(self, context: TrainingContext, step: Step) -> None:
@@ -35,6 +41,11 @@ class MetricsLog(TrainerCallback):
         self._append(context, {"kind": "epoch", **metrics})
 
     def _append(self, context: TrainingContext, line: Mapping[str, JSON]) -> None:
-        if context.folder is not None:
-            with (context.folder / "metrics.jsonl").open("ab") as file:
+        if context.folder is None:
+            return
+        path = context.folder / "metrics.jsonl"
+        try:
+            with path.open("ab") as file:
                 file.write(orjson.dumps({"time": round(time.time(), 3), **line}) + b"\n")
+        except OSError as error:
+            raise DataError(f"{path}: cannot be written: {error.strerror or error}") from None
