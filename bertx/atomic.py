@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,24 +17,40 @@ def replacing(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside `path`, which takes its place when the block ends without an error.
 
     Raises:
-        DataError: The folder cannot be written to.
+        DataError: The file cannot be written.
     """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
+        require_replaceable(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(descriptor)
+        temporary.touch(exist_ok=False)
     except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from None
-    temporary = Path(name)
+        raise not_writable(path, error) from None
     try:
         yield temporary
-        # mkstemp makes private files; a run folder is to be readable like any other.
-        temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+        if error.filename is not None and Path(os.fsdecode(error.filename)) != temporary:
+            raise  # another file that the block reads
+        raise not_writable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_replaceable(path: Path) -> None:
+    """Checks that a path is free or a file; a device such as `/dev/null` must not be replaced by a file.
+
+    Raises:
+        DataError: It is a folder, a device or a pipe.
+    """
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "a device or a pipe"
+        raise DataError(f"{path}: is {what}; expected the name of a file to write")
+
+
+def not_writable(path: Path, error: OSError) -> DataError:
+    """Words the complaint about a file that cannot be written."""
+    return DataError(f"{path}: cannot be written ({error.strerror or error}); choose another place")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -46,9 +62,3 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object) -> None:
     """Writes indented JSON; NaN and infinities are written as such, as Python's reader takes them."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

@@ -18,7 +18,7 @@ def dry_run(request: TrainingRequest) -> str:
     """
     prepared = prepare(request)
     trainer = prepared.trainer(None)
-    lines = [prepared.vocabulary.statistics().rstrip()]
+    lines = [f"vocabulary {line}" for line in prepared.vocabulary.statistics().splitlines()]
     lines += [_split_line(name, split) for name, split in prepared.splits.items()]
     lines += _truncation_lines(prepared)
     if isinstance(trainer, GradientDescentTrainer):

@@ -20,12 +20,14 @@ from bertx.atomic import replacing
 from bertx.data.batch import Batch
 from bertx.data.encoded import NO_LABEL, EncodedDataset
 from bertx.data.instance import JSON
-from bertx.errors import DataError
+from bertx.errors import DataError, UsageError
 from bertx.metrics.metric import Statistic
 from bertx.models.model import Output
 from bertx.run import Run, decimals, readable
 
 logger = logging.getLogger(__name__)
+
+LABEL = "label"  # the field that classifiers learn, and what they call their prediction
 
 
 @dataclass(frozen=True)
@@ -105,28 +107,42 @@ class _Instances:
         self._unseen: Counter[str] = Counter()
 
     def __call__(self, dataset: EncodedDataset, batch: Batch, output: Output) -> None:
-        gold = [_gold(dataset, int(row)) for row in batch.rows]
-        label = batch.inputs.get("label")
-        if isinstance(label, Tensor):
+        labels = batch.inputs.get(LABEL)
+        label = labels.cpu() if isinstance(labels, Tensor) else None
+        gold = _gold(dataset, batch)
+        if label is not None:
             unknown = (label < 0).tolist()
             self._unseen.update(
                 name for name, lost in zip(gold, unknown, strict=True) if lost and name is not None
             )
         if self._refuse_unseen and self._unseen:
-            raise DataError(self._complaint())
-        if self._lines is None:
-            return
-        losses = _losses(output, label)
+            raise DataError(f"{self._complaint()}; leave out --unseen-labels error to count them as wrong")
+        if self._lines is not None:
+            self._keep(dataset, batch, output, gold, label)
+
+    def _keep(
+        self,
+        dataset: EncodedDataset,
+        batch: Batch,
+        output: Output,
+        gold: Sequence[str | None],
+        label: Tensor | None,
+    ) -> None:
+        if not any(value.ndim for value in output.values()):
+            name = self._run.experiment.model.label
+            raise UsageError(
+                f"--predictions-output-file: {name} predicts nothing for single instances; leave it out"
+            )
         predictions = readable(self._run.model, output)
-        for position, (row, prediction) in enumerate(zip(batch.rows.tolist(), predictions, strict=True)):
-            line = {
+        losses = _losses(output, label, batch.size)
+        rows = batch.rows.tolist()
+        for row, label_name, loss, prediction in zip(rows, gold, losses, predictions, strict=True):
+            first = {
                 "id": dataset.identifier(row),
-                "gold": gold[position],
-                "prediction": prediction.pop("label", None),
-                **prediction,
-                "loss": losses[position],
+                "gold": label_name,
+                "prediction": prediction.pop(LABEL, None),
             }
-            self._by_row[row] = orjson.dumps(line) + b"\n"
+            self._by_row[row] = orjson.dumps({**first, **prediction, "loss": loss}) + b"\n"
 
     def finish(self) -> None:
         """Writes the lines in the order of the data; reports labels unseen in training."""
@@ -140,21 +156,25 @@ class _Instances:
         return f"{self._path}: labels that training has not seen: {listed}"
 
 
-def _gold(dataset: EncodedDataset, row: int) -> str | None:
-    column = dataset.labels.get("label")
-    if column is None or column.codes[row] == NO_LABEL:
-        return None
-    return column.labels[int(column.codes[row])]
+def _gold(dataset: EncodedDataset, batch: Batch) -> list[str | None]:
+    column = dataset.labels.get(LABEL)
+    if column is None:
+        return [None] * batch.size
+    codes = column.codes[batch.rows].tolist()
+    return [None if code == NO_LABEL else column.labels[code] for code in codes]
 
 
-def _losses(output: Output, label: object) -> list[JSON]:
-    """Returns each instance's loss; None where its label is unknown."""
-    if not isinstance(label, Tensor) or "logits" not in output or output["logits"].ndim != 2:
-        return [None] * len(next(iter(output.values())))
-    losses = torch.nn.functional.cross_entropy(output["logits"], label, reduction="none")
-    return [
-        loss if known else None for loss, known in zip(decimals(losses), (label >= 0).tolist(), strict=True)
-    ]
+def _losses(output: Output, label: Tensor | None, size: int) -> list[JSON]:
+    """Returns each instance's cross-entropy; None where the label is unknown, or the loss is another."""
+    nothing: list[JSON] = [None] * size
+    logits = output.get("logits")
+    if label is None or logits is None or logits.ndim != 2 or int(label.max()) >= logits.shape[1]:
+        return nothing
+    losses = torch.nn.functional.cross_entropy(logits.float().cpu(), label, reduction="none")
+    known = label >= 0
+    if not known.any() or not torch.allclose(losses[known].mean(), output["loss"].float().cpu(), rtol=1e-3):
+        return nothing
+    return [loss if has else None for loss, has in zip(decimals(losses), known.tolist(), strict=True)]
 
 
 def as_text(results: dict[str, JSON]) -> str:

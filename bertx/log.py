@@ -29,23 +29,52 @@ def log_to_stderr() -> None:
         logger.addHandler(_OverBars())
 
 
+class Recording(logging.Handler):
+    """Keeps messages until there is a file to write them to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: list[logging.LogRecord] = []
+        self._file: logging.FileHandler | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a message, or keeps it for the file."""
+        if self._file is None:
+            self._kept.append(record)
+        else:
+            self._file.handle(record)
+
+    def write_to(self, path: Path) -> None:
+        """Appends the messages so far, and all from now on, to a file."""
+        self._file = logging.FileHandler(path, encoding="utf-8")
+        self._file.setFormatter(FILE_FORMAT)
+        for record in self._kept:
+            self._file.handle(record)
+        self._kept.clear()
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+
 @contextmanager
-def logging_to_file(path: Path) -> Iterator[None]:
-    """Writes bertx's messages to a file as well, tracebacks of errors included."""
+def recording() -> Iterator[Recording]:
+    """Records bertx's messages, and the traceback of an error that ends the block."""
     logger = logging.getLogger("bertx")
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(FILE_FORMAT)
+    record = Recording()
     level = logger.level
     logger.setLevel(min(level or logging.INFO, logging.INFO))
-    logger.addHandler(handler)
+    logger.addHandler(record)
     try:
-        yield
+        yield record
     except BaseException:
-        handler.handle(
+        record.handle(
             logging.LogRecord("bertx", logging.ERROR, __file__, 0, "stopped by", (), sys.exc_info())
         )
         raise
     finally:
-        logger.removeHandler(handler)
+        logger.removeHandler(record)
         logger.setLevel(level)
-        handler.close()
+        record.close()

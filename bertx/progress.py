@@ -33,9 +33,14 @@ class Progress:
         self._started = self._last_line = time.monotonic()
         self._bar: tqdm[None] | None = None
 
+    @classmethod
+    def shows_bars(cls) -> bool:
+        """Whether progress is shown as a bar: on a terminal, unless lines were asked for."""
+        return sys.stderr.isatty() and not cls.lines_only
+
     def __enter__(self) -> Progress:
-        if sys.stderr.isatty() and not self.lines_only:
-            self._bar = tqdm(desc=self.description, total=self.total, unit=self.unit, leave=False)
+        if self.shows_bars():
+            self._bar = tqdm(desc=self.description, total=self.total, unit=f" {self.unit}", leave=False)
         return self
 
     def advance(self, amount: int = 1, note: str = "") -> None:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import cast
 
 import numpy as np
+import orjson
 import torch
 from torch import Tensor
 
 from bertx.archive import WEIGHTS, RunFiles, open_run
+from bertx.assembly import check_lengths, make_model
 from bertx.bert.encoders import Encoders
 from bertx.config.overrides import Overrides, apply_overrides
 from bertx.config.packages import include_package
 from bertx.config.registrable import Lazy
-from bertx.data.batch_samplers import cut, longest_first
+from bertx.data.batch import padded_texts
+from bertx.data.batch_samplers import MaxTokensBatchSampler, Rows, cut, longest_first
 from bertx.data.cache import encode_file
 from bertx.data.dataset_readers.dataset_reader import DatasetReader
 from bertx.data.encoded import EncodedDataset
@@ -27,32 +29,34 @@ from bertx.data.encoding import encode_instances
 from bertx.data.instance import JSON, Instance, LabelField
 from bertx.data.loader import Batch, SimpleDataLoader
 from bertx.data.split import Split
-from bertx.data.vocabulary import Vocabulary
+from bertx.data.vocabulary import OOV_TOKEN, PADDING_TOKEN, Vocabulary
 from bertx.devices import choose_device
-from bertx.errors import ConfigError
-from bertx.experiment import Experiment, check_lengths, make_model, plan_experiment
+from bertx.errors import ConfigError, DataError
+from bertx.experiment import Experiment, plan_experiment, settings_to_blame
 from bertx.models.model import Model, Output
-from bertx.training.evaluation import Evaluation, evaluate, evaluating
+from bertx.paths import with_paths_found
+from bertx.training.evaluation import Evaluation, Precision, arithmetic, evaluate, evaluating
 from bertx.training.weights import load_weights
 
-logger = logging.getLogger(__name__)
-
-BATCH_SIZE = 32
+# Padding included. Enough to keep a processor busy, little enough for BERT-base on a small machine.
+TOKENS_PER_BATCH = 4_096
 
 
 @dataclass(frozen=True)
 class Run:
-    """A trained model with all that it needs.
+    """A trained model with all that it needs; it does not depend on the files it was read from.
 
     Attributes:
-        files: The folder it was read from; an unpacked archive lives as long as this.
-        experiment: The objects of its config.
+        config: The resolved config, overrides applied.
+        environment: What `environment.json` holds.
+        experiment: The objects of the config.
         vocabulary: Numbers the labels.
         model: The model with its best weights.
         device: Where it computes.
     """
 
-    files: RunFiles
+    config: Mapping[str, JSON]
+    environment: Mapping[str, JSON]
     experiment: Experiment
     vocabulary: Vocabulary
     model: Model
@@ -63,12 +67,16 @@ class Run:
         """Reads evaluation data and prediction input."""
         return self.experiment.validation_dataset_reader
 
+    @property
+    def precision(self) -> Precision:
+        """The arithmetic that it was trained and validated in, so that an evaluation gives the same."""
+        return "bf16" if self.experiment.trainer.settings.get("precision") == "bf16" else "fp32"
+
     def evaluate(
         self,
         path: Path,
         *,
         batch_size: int | None = None,
-        limit: int | None = None,
         observe: Callable[[EncodedDataset, Batch, Output], None] | None = None,
     ) -> Evaluation:
         """Computes loss and metrics over a data file.
@@ -76,31 +84,40 @@ class Run:
         Args:
             path: The data.
             batch_size: Instances per batch; None: as the config's loader has it.
-            limit: Read that many instances; None: all.
             observe: Called with the data, every batch and its output.
 
         Raises:
             DataError: The data cannot be read, or hold no labels.
         """
-        dataset = encode_file(self.reader, path, settings_hash=None, cache_folder=None, limit=limit)
+        dataset = encode_file(self.reader, path, settings_hash=None, cache_folder=None)
         check_lengths(self.model, dataset, path.name)
         loader = self.experiment.validation_data_loader
         if batch_size is not None:
             loader = SimpleDataLoader(batch_size, collator=loader.collator)
-        split = Split(path.name, dataset, loader, self.vocabulary, self.experiment.random_seed or 0)
+        split = Split(path.name, dataset, loader, self.vocabulary, self.experiment.order_seed)
         watch = None if observe is None else partial(observe, dataset)
-        return evaluate(self.model, split, device=self.device, observe=watch)
+        return evaluate(self.model, split, device=self.device, precision=self.precision, observe=watch)
 
-    def predict(self, inputs: Iterable[str | Mapping[str, JSON]]) -> list[dict[str, JSON]]:
+    def predict(
+        self, inputs: Iterable[str | Mapping[str, JSON]], *, batch_size: int | None = None
+    ) -> list[dict[str, JSON]]:
         """Predicts for texts, or for records as the dataset reader knows them; order is kept.
+
+        Args:
+            inputs: Texts or records.
+            batch_size: Inputs per batch; None: as many as fit a budget of tokens.
 
         Raises:
             DataError: An input is not a record that the reader can read.
         """
         records = [{self.reader.text_key: text} if isinstance(text, str) else text for text in inputs]
-        return self.predict_instances(
-            [self.instance(f"input {number}", record) for number, record in enumerate(records, start=1)]
-        )
+        instances = [self.instance(_place(number), record) for number, record in enumerate(records)]
+        try:
+            return self.predict_instances(instances, batch_size)
+        except DataError:
+            for number, instance in enumerate(instances):
+                self.require_fitting(_place(number), instance)
+            raise
 
     def instance(self, place: str, record: Mapping[str, JSON]) -> Instance:
         """Makes an instance to predict for; a label in the record is ignored, also an unknown or broken one.
@@ -108,35 +125,63 @@ class Run:
         Raises:
             DataError: The reader cannot read the record; the message begins with `place`.
         """
-        unlabelled = {key: value for key, value in record.items() if key != self.reader.label_key}
-        instance = self.reader.instance(place, unlabelled)
+        if self.reader.label_key in record:
+            record = {key: value for key, value in record.items() if key != self.reader.label_key}
+        instance = self.reader.instance(place, record)
         # A reader that does not tell its label_key may still have found one.
-        fields = {name: field for name, field in instance.fields.items() if not isinstance(field, LabelField)}
-        return Instance(fields)
+        if any(isinstance(field, LabelField) for field in instance.fields.values()):
+            fields = instance.fields.items()
+            instance = Instance({name: field for name, field in fields if not isinstance(field, LabelField)})
+        return instance
+
+    def require_fitting(self, place: str, instance: Instance) -> None:
+        """Checks that the model can read an instance.
+
+        Raises:
+            DataError: It is too long; the message begins with `place`.
+        """
+        try:
+            dataset = encode_instances([instance], self.reader.token_indexers)
+        except DataError as error:
+            raise DataError(f"{place}: {error}") from error
+        check_lengths(self.model, dataset, place)
 
     def predict_instances(
-        self, instances: Sequence[Instance], batch_size: int = BATCH_SIZE
+        self, instances: Sequence[Instance], batch_size: int | None = None
     ) -> list[dict[str, JSON]]:
-        """Predicts for unlabelled instances; similar lengths are computed together, order is kept."""
+        """Predicts for unlabelled instances; similar lengths are computed together, order is kept.
+
+        Raises:
+            DataError: One is too long for the model; `require_fitting` tells which.
+        """
         if not instances:
             return []
         dataset = encode_instances(instances, self.reader.token_indexers)
         check_lengths(self.model, dataset, "input")
         predictions: list[dict[str, JSON]] = [{} for _ in instances]
-        loader = SimpleDataLoader(batch_size)
         with self.computing():
-            for number, rows in enumerate(cut(longest_first(dataset.lengths()), batch_size)):
-                batch = loader.batch(
-                    dataset, rows, self.vocabulary, seed=0, epoch=0, number=number, training=False
-                )
-                output = self.model(**batch.to(self.device).inputs)
-                for row, prediction in zip(rows.tolist(), readable(self.model, output), strict=True):
+            for rows in _batches(dataset, batch_size):
+                batch = Batch(padded_texts(dataset, rows), rows).to(self.device)
+                found = readable(self.model, self.model(**batch.inputs))
+                for row, prediction in zip(rows.tolist(), found, strict=True):
                     predictions[row] = prediction
         return predictions
 
-    def computing(self) -> AbstractContextManager[None]:
-        """Returns the context in which the model predicts."""
-        return evaluating(self.model)
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Is the context in which the model predicts."""
+        with evaluating(self.model), arithmetic(self.precision, self.device):
+            yield
+
+
+def _place(number: int) -> str:
+    return f"input {number + 1}"
+
+
+def _batches(dataset: EncodedDataset, batch_size: int | None) -> list[Rows]:
+    if batch_size is None:
+        return MaxTokensBatchSampler(TOKENS_PER_BATCH).evaluation_batches(dataset.lengths())
+    return cut(longest_first(dataset.lengths()), batch_size)
 
 
 def readable(model: Model, output: Output) -> list[dict[str, JSON]]:
@@ -152,11 +197,11 @@ def readable(model: Model, output: Output) -> list[dict[str, JSON]]:
 
 
 def decimals(tensor: Tensor) -> list[JSON]:
-    """Returns numbers with the digits that float32 holds, and no more."""
-    values = tensor.float().cpu().numpy().astype(np.float64)
-    with np.errstate(divide="ignore"):
-        scale = 10.0 ** (7 - np.floor(np.log10(np.abs(values), where=values != 0, out=np.zeros_like(values))))
-    return cast("list[JSON]", (np.round(values * scale) / scale).tolist())
+    """Returns numbers with the fewest digits that tell them apart in float32; None where not finite."""
+    values = (tensor.float() if tensor.is_floating_point() else tensor).cpu().numpy()
+    # orjson writes the shortest digits; as Python floats, float32 numbers would show their tails.
+    written = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
+    return cast("list[JSON]", orjson.loads(written))
 
 
 def load(
@@ -181,30 +226,33 @@ def load(
     chosen = choose_device(device)
     for name in include_packages:
         include_package(name)
-    files = open_run(Path(path))
-    experiment = _experiment(files, str(path), overrides, include_packages)
-    encoders = Encoders.saved(files.folder / "encoder")
-    vocabulary = Vocabulary.from_files(files.folder / "vocabulary")
-    built = experiment.build_with(encoders=encoders)
-    model = make_model(built, vocabulary, encoders)
-    load_weights(model, files.folder / WEIGHTS)
-    return Run(files, built, vocabulary, model.to(chosen).eval(), chosen)
+    with open_run(Path(path)) as files:
+        config = apply_overrides(files.config, overrides)
+        planned = with_paths_found(_plan(files, config, include_packages), (files.folder, Path()))
+        encoders = Encoders.saved(files.folder / "encoder")
+        with settings_to_blame():
+            experiment = planned.build_with(encoders=encoders)
+        vocabulary = _vocabulary(files, experiment)
+        model = make_model(experiment, vocabulary, encoders)
+        load_weights(model, files.folder / WEIGHTS)
+        return Run(config, files.environment, experiment, vocabulary, model.to(chosen).eval(), chosen)
 
 
-def _experiment(
-    files: RunFiles, name: str, overrides: Overrides, include_packages: Sequence[str]
-) -> Lazy[Experiment]:
-    config = apply_overrides(files.config, overrides)
+def _vocabulary(files: RunFiles, experiment: Experiment) -> Vocabulary:
+    settings = {} if experiment.vocabulary is None else experiment.vocabulary.settings
+    padding_token = settings.get("padding_token", PADDING_TOKEN)
+    oov_token = settings.get("oov_token", OOV_TOKEN)
+    return Vocabulary.from_files(files.folder / "vocabulary", padding_token, oov_token)
+
+
+def _plan(files: RunFiles, config: Mapping[str, JSON], include_packages: Sequence[str]) -> Lazy[Experiment]:
     try:
-        return plan_experiment(config, f"{name}: config.json")
+        return plan_experiment(config, f"{files.name}: config.json")
     except ConfigError as error:
         needed = files.environment.get("include_packages")
-        forgotten = (
-            [module for module in needed if module not in include_packages]
-            if isinstance(needed, list)
-            else []
-        )
+        forgotten = [str(name) for name in needed] if isinstance(needed, list) else []
+        forgotten = [name for name in forgotten if name not in include_packages]
         if not forgotten:
             raise
-        options = " ".join(f"--include-package {module}" for module in forgotten)
+        options = " ".join(f"--include-package {name}" for name in forgotten)
         raise ConfigError(f"{error}\nthis run was trained with {options}; give it again") from None

@@ -12,8 +12,17 @@ from typing import cast
 
 import torch
 
-from bertx.archive import ARCHIVE, claim_run_folder, pack, write_environment
-from bertx.atomic import write_json
+from bertx.archive import ARCHIVE, LOG, claim_run_folder, pack_run, require_free
+from bertx.assembly import (
+    DataSettings,
+    check_lengths,
+    encode_splits,
+    make_model,
+    make_splits,
+    make_vocabulary,
+    report_unseen_labels,
+)
+from bertx.atomic import replacing, write_json
 from bertx.bert.encoders import Encoders
 from bertx.config.construct import filled
 from bertx.config.file import read_config
@@ -22,19 +31,11 @@ from bertx.config.registrable import Lazy
 from bertx.data.split import Split
 from bertx.data.vocabulary import Vocabulary
 from bertx.devices import choose_device
-from bertx.experiment import (
-    DataSettings,
-    Experiment,
-    SplitName,
-    check_lengths,
-    encode_splits,
-    make_model,
-    make_splits,
-    make_vocabulary,
-    plan_experiment,
-)
-from bertx.log import logging_to_file
+from bertx.environment import describe_environment, describe_files
+from bertx.experiment import Experiment, SplitName, plan_experiment, settings_to_blame
+from bertx.log import recording
 from bertx.models.model import Model
+from bertx.paths import find_data, with_paths_found
 from bertx.training.bag_of_words import BagOfWords
 from bertx.training.evaluation import Precision, evaluate
 from bertx.training.trainer import Metrics, Trainer
@@ -53,6 +54,7 @@ class TrainingRequest:
         include_packages: Modules or `.py` files with components of the user's own.
         limit: Read that many instances of each split; None: all.
         device: Where to train; None: a GPU if there is one.
+        import_paths: Folders beside the config's own that it may import Jsonnet files from.
     """
 
     config: Path
@@ -61,6 +63,12 @@ class TrainingRequest:
     include_packages: Sequence[str] = ()
     limit: int | None = None
     device: str | None = None
+    import_paths: Sequence[Path] = ()
+
+    @property
+    def search(self) -> tuple[Path, ...]:
+        """Where relative paths of the config start from."""
+        return (self.config.parent, Path())
 
 
 @dataclass(frozen=True)
@@ -87,13 +95,14 @@ class Prepared:
 
     def trainer(self, folder: Path | None) -> Trainer:
         """Builds the trainer."""
-        return self.experiment.trainer.build_with(
-            model=self.model,
-            train=self.splits["train"],
-            validation=self.splits.get("validation"),
-            folder=folder,
-            device=self.device,
-        )
+        with settings_to_blame():
+            return self.experiment.trainer.build_with(
+                model=self.model,
+                train=self.splits["train"],
+                validation=self.splits.get("validation"),
+                folder=folder,
+                device=self.device,
+            )
 
 
 def plan_request(request: TrainingRequest) -> Lazy[Experiment]:
@@ -104,7 +113,7 @@ def plan_request(request: TrainingRequest) -> Lazy[Experiment]:
     """
     for name in request.include_packages:
         include_package(name)
-    config, positions = read_config(request.config, request.overrides, request.ext_vars)
+    config, positions = read_config(request.config, request.overrides, request.ext_vars, request.import_paths)
     return plan_experiment(config, str(request.config), positions)
 
 
@@ -116,17 +125,18 @@ def prepare(request: TrainingRequest, planned: Lazy[Experiment] | None = None) -
     """
     planned = planned or plan_request(request)
     device = choose_device(request.device)
-    search = (request.config.parent, Path())
-    encoders = Encoders(search)
-    experiment = planned.build_with(encoders=encoders)
+    encoders = Encoders(request.search)
+    with settings_to_blame():
+        experiment = with_paths_found(planned, request.search).build_with(encoders=encoders)
     experiment.seed_everything()
-    settings = DataSettings(search, cache_folder(), request.limit)
+    settings = DataSettings(request.search, cache_folder(), request.limit)
     encoded = encode_splits(experiment, planned, settings)
     vocabulary = make_vocabulary(experiment, encoded)
     model = make_model(experiment, vocabulary, encoders)
     for name, dataset in encoded.items():
         check_lengths(model, dataset, experiment.data_paths[name])
     splits = make_splits(experiment, encoded, vocabulary)
+    report_unseen_labels(splits)
     # Seeded again, so that the run does not depend on how many random numbers construction drew.
     experiment.seed_everything()
     return Prepared(planned, experiment, encoders, vocabulary, splits, model.to(device), device)
@@ -152,16 +162,20 @@ def train(request: TrainingRequest, folder: Path, *, force: bool = False) -> Met
         BertxError: The config, the data or the numbers are wrong.
     """
     planned = plan_request(request)
-    claim_run_folder(folder, force=force)
-    with logging_to_file(folder / "out.log"):
+    if not force:
+        require_free(folder)
+    with recording() as log:
         prepared = prepare(request, planned)
         trainer = prepared.trainer(folder)
+        # Only now: a mistake in config or data leaves no folder behind, and an old one where it is.
+        claim_run_folder(folder, force=force)
+        log.write_to(folder / LOG)
         _write_inputs(request, prepared, folder)
         metrics = trainer.train()
         metrics |= _test(prepared, trainer)
         metrics |= _baseline(prepared)
         write_json(folder / "metrics.json", metrics)
-        pack(folder, prepared.experiment.include_in_archive)
+        pack_run(folder, prepared.experiment.include_in_archive)
         logger.info("%s: done; %s is self-contained", folder, folder / ARCHIVE)
     return metrics
 
@@ -169,25 +183,33 @@ def train(request: TrainingRequest, folder: Path, *, force: bool = False) -> Met
 def _write_inputs(request: TrainingRequest, prepared: Prepared, folder: Path) -> None:
     """Writes all but weights and metrics, before the first step: an interrupted run can still be read."""
     write_json(folder / "config.json", filled(prepared.plan))
-    shutil.copyfile(request.config, folder / "config.jsonnet")
+    with replacing(folder / "config.jsonnet") as temporary:
+        shutil.copyfile(request.config, temporary)
     prepared.vocabulary.save_to_files(folder / "vocabulary")
     prepared.encoders.save(folder / "encoder")
+    if not (folder / "encoder" / "config.json").exists():  # a fresh encoder has no name to be saved under
+        write_json(folder / "encoder" / "config.json", prepared.model.encoder_config.to_dict())
+    write_json(folder / "environment.json", describe_environment() | _circumstances(request, prepared))
+
+
+def _circumstances(request: TrainingRequest, prepared: Prepared) -> dict[str, object]:
+    """Describes what the run was given beside its config."""
     experiment = prepared.experiment
-    write_environment(
-        folder,
-        include_packages=list(request.include_packages),
-        ext_vars=dict(request.ext_vars),
-        device=str(prepared.device),
-        seeds={
-            "random": experiment.random_seed,
-            "numpy": experiment.numpy_seed,
-            "pytorch": experiment.pytorch_seed,
-        },
-        data={
-            name: {"path": path, "instances": len(prepared.splits[name])}
+    return {
+        "include_packages": list(request.include_packages),
+        "ext_vars": dict(request.ext_vars),
+        "limit": request.limit,
+        "device": str(prepared.device),
+        "seeds": dict(experiment.seeds),
+        "data": {
+            name: {
+                "path": path,
+                "instances": len(prepared.splits[name]),
+                "files": describe_files(experiment.reader(name).files(find_data(path, request.search))),
+            }
             for name, path in experiment.data_paths.items()
         },
-    )
+    }
 
 
 def _baseline(prepared: Prepared) -> Metrics:

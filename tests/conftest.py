@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
+
+from tests.tiny import Trained, train_once
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -17,3 +20,41 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip("the public data sets are not here; set BERTX_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory):
+    """Keeps encoded data of the tests away from the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BERTX_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A tiny finished run, trained once for all tests; they must not change it."""
+    return train_once(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes every connection an error."""
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError(f"a connection was tried: {arguments[1:]}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture
+def registries():
+    """Forgets, after the test, the components that it registered."""
+    from bertx.config.schema import families
+    from bertx.experiment import register_components
+
+    register_components()
+    known = [(family.registry, dict(family.registry)) for family in families().values()]
+    yield
+    for registry, members in known:
+        registry.clear()
+        registry.update(members)

@@ -134,7 +134,9 @@ def test_models_report_the_same_metrics_before_and_after(name):
 
 def test_rows_name_nothing_that_is_not_registered():
     registered = {family: set(FAMILIES[family].registry) for family in ROWS}
-    assert {family: set(rows) - registered[family] for family, rows in ROWS.items()} == dict.fromkeys(ROWS, set())
+    assert {family: set(rows) - registered[family] for family, rows in ROWS.items()} == dict.fromkeys(
+        ROWS, set()
+    )
 
 
 def test_describing_everything_names_every_member():

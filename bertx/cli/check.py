@@ -38,7 +38,9 @@ def run(args: argparse.Namespace) -> None:
     problems = []
     for path in args.configs:
         try:
-            plan_request(TrainingRequest(path, args.overrides, dict(args.ext_var)))
+            plan_request(
+                TrainingRequest(path, args.overrides, dict(args.ext_var), import_paths=args.import_path)
+            )
             print(f"{path}: ok")
         except ConfigError as error:
             problems.append(str(error))

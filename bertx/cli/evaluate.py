@@ -49,11 +49,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command; prints the metrics as JSON."""
-    from bertx.atomic import write_text
+    from bertx.atomic import require_replaceable, write_text
     from bertx.evaluation import EvaluationRequest, as_text, evaluate_files
     from bertx.run import load
 
     options.start_logging(args)
+    if args.output_file is not None:
+        require_replaceable(args.output_file)
     loaded = load(
         args.run_path, device=args.device, overrides=args.overrides, include_packages=args.include_package
     )
@@ -61,6 +63,6 @@ def run(args: argparse.Namespace) -> None:
         args.data, args.predictions_output_file, args.batch_size, args.unseen_labels == "error"
     )
     text = as_text(evaluate_files(loaded, request))
+    print(text)
     if args.output_file is not None:
         write_text(args.output_file, text + "\n")
-    print(text)

@@ -6,18 +6,23 @@ Only the chosen command imports more than the standard library, so that `bertx -
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
-import logging
 import os
 import pkgutil
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
 
 import bertx.cli
-from bertx.errors import BertxError
+from bertx.errors import BertxError, DataError
 
-logger = logging.getLogger("bertx")
+INTERRUPTED = 130  # 128 + SIGINT
+CLOSED_PIPE = 141  # 128 + SIGPIPE: the reader of the output, such as `head`, has seen enough
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 EPILOG = """\
 examples:
@@ -59,29 +64,58 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(version("bertx"))
         return
     if args.command is None:
-        parser.print_help()
+        parser.print_help(sys.stderr)
         sys.exit(2)
     sys.exit(run_command(args))
 
 
 def run_command(args: argparse.Namespace) -> int:
     """Runs the chosen command; returns the exit status."""
-    # A reader that closes the pipe (`| head`) ends the command quietly.
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        args.run(args)
+        with _ending_on_sigterm():
+            args.run(args)
+            sys.stdout.flush()
     except BertxError as error:
         print("\n".join([str(error), *getattr(error, "__notes__", [])]), file=sys.stderr)
         return error.exit_status
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        print("\n".join(["interrupted", *getattr(error, "__notes__", [])]), file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        _close_stdout()
+        return CLOSED_PIPE
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
+            print(f"{error.filename or 'an output'}: cannot be written: {error.strerror}", file=sys.stderr)
+            _close_stdout()
+            return DataError.exit_status
         if os.environ.get("BERTX_DEBUG"):
             raise
         return _report_bug(error)
     return 0
+
+
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """Lets SIGTERM end the program as an exception does: files closed, temporary ones removed."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _close_stdout() -> None:
+    """Sends what is still buffered nowhere, so that Python does not complain when it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report_bug(error: Exception) -> int:

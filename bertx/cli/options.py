@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,20 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         type=name_and_value,
         metavar="NAME=VALUE",
         help='what std.extVar("NAME") gives in the config; repeatable',
+    )
+    add_import_path_option(parser)
+
+
+def add_import_path_option(parser: argparse.ArgumentParser) -> None:
+    """Adds where Jsonnet files may be imported from."""
+    parser.add_argument(
+        "-J",
+        "--import-path",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="a folder that the config may import from, beside its own folder; repeatable",
     )
 
 

@@ -40,7 +40,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--keep-fields", action="store_true", help="repeat all fields of the input in the output"
     )
     parser.add_argument(
-        "--batch-size", type=options.positive, default=32, metavar="N", help="records per batch (default: 32)"
+        "--batch-size",
+        type=options.positive,
+        metavar="N",
+        help="records per batch (default: as many as make 4,096 tokens)",
     )
     parser.add_argument(
         "--use-dataset-reader",
@@ -64,7 +67,9 @@ def _shard(text: str) -> tuple[int, int]:
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
-    from bertx.prediction import PredictionRequest, predict
+    import gc
+
+    from bertx.prediction.predict import PredictionRequest, predict
     from bertx.run import load
 
     options.start_logging(args)
@@ -82,4 +87,5 @@ def run(args: argparse.Namespace) -> None:
         resume=args.resume,
         silent=args.silent,
     )
+    gc.freeze()  # else every collection walks over torch's modules: a fifth of the time of a tiny model
     predict(loaded, request)

@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> None:
         args.include_package,
         args.limit,
         args.device,
+        args.import_path,
     )
     if args.dry_run:
         print(dry_run(request))
