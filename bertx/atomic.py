@@ -24,10 +24,12 @@ def replacing(path: Path) -> Iterator[Path]:
         require_replaceable(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
+        usual_mode = temporary.stat().st_mode
     except OSError as error:
         raise not_writable(path, error) from None
     try:
         yield temporary
+        temporary.chmod(usual_mode)  # some libraries put a private file of their own in its place
         os.replace(temporary, path)
     except OSError as error:
         if error.filename is not None and Path(os.fsdecode(error.filename)) != temporary:

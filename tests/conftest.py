@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from pathlib import Path
 
 import pytest
 
+from bertx.progress import Progress
 from tests.tiny import Trained, train_once
 
 REPOSITORY = Path(__file__).parent.parent
@@ -34,6 +36,15 @@ def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory):
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A tiny finished run, trained once for all tests; they must not change it."""
     return train_once(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(autouse=True)
+def log_level():
+    """Starts each test with the log as it is on import; commands change it."""
+    logger = logging.getLogger("bertx")
+    logger.setLevel(logging.NOTSET)
+    logger.handlers.clear()
+    Progress.lines_only = False
 
 
 @pytest.fixture

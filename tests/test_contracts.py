@@ -5,19 +5,19 @@ A new component needs a row here: the smallest settings that build it.
 
 from __future__ import annotations
 
-
 import pytest
 
-from tests import contracts
 from bertx.bert.encoders import Encoders
 from bertx.config.construct import plan
 from bertx.config.schema import families
 from bertx.data.vocabulary import Vocabulary
 from bertx.experiment import register_components
+from tests import contracts
 from tests.contracts import FIXTURES
 
 register_components()
-FAMILIES = families()
+# Tests define small families of their own; they keep no contract.
+FAMILIES = {name: family for name, family in families().items() if family.__module__.startswith("bertx.")}
 
 INDEXERS = {"bert": {"type": "bert-pretrained", "pretrained_model": "fixtures/bert-tiny", "max_pieces": 20}}
 TINY = {"vocab_size": 8192, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -133,10 +133,7 @@ def test_models_report_the_same_metrics_before_and_after(name):
 
 
 def test_rows_name_nothing_that_is_not_registered():
-    registered = {family: set(FAMILIES[family].registry) for family in ROWS}
-    assert {family: set(rows) - registered[family] for family, rows in ROWS.items()} == dict.fromkeys(
-        ROWS, set()
-    )
+    assert not [(family, name) for family, rows in ROWS.items() for name in set(rows) - set(members(family))]
 
 
 def test_describing_everything_names_every_member():

@@ -248,7 +248,7 @@ def test_shards_together_are_the_whole(run, tmp_path, parts):
     for number in range(1, parts + 1):
         predict(run, PredictionRequest(source, tmp_path / "part", shard=(number, parts)))
         rows += [json.loads(line) for line in (tmp_path / "part").read_text().splitlines()]
-    assert [row["id"] for row in rows] == list(range(120))
+    assert [row["id"] for row in rows] == list(range(296))
     expected = run.predict(TEXTS)
     assert [row["probs"] for row in rows] == [pytest.approx(row["probs"], abs=1e-5) for row in expected]
 

@@ -18,7 +18,7 @@ def test_metrics_and_predictions_go_to_files(trained, tmp_path):
     files = ("--output-file", tmp_path / "m.json", "--predictions-output-file", tmp_path / "d" / "p.jsonl")
     done = bertx("evaluate", trained.run, TEST, *files)
     assert json.loads((tmp_path / "m.json").read_text()) == done.json
-    assert len((tmp_path / "d" / "p.jsonl").read_text().splitlines()) == 120
+    assert len((tmp_path / "d" / "p.jsonl").read_text().splitlines()) == 296
 
 
 def test_an_impossible_output_file_is_told_before_the_work(trained, tmp_path):

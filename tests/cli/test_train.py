@@ -101,12 +101,12 @@ def test_the_environment_names_versions_seeds_and_the_contents_of_data(trained):
     assert environment["seeds"] == {"random_seed": 1, "numpy_seed": 1, "pytorch_seed": 1}
     (file,) = environment["data"]["train"]["files"]
     assert file["sha256"] == hashlib.sha256(train).hexdigest()
-    assert (file["bytes"], environment["data"]["train"]["instances"]) == (len(train), 620)
+    assert (file["bytes"], environment["data"]["train"]["instances"]) == (len(train), 2028)
 
 
 def test_the_log_file_tells_the_whole_training(trained):
     log = (trained.run / "out.log").read_text()
-    assert "encoded 620 instances" in log  # from before the folder existed
+    assert "encoded 2,028 instances" in log  # from before the folder existed
     assert "epoch 2 of 2" in log
     assert "Traceback" not in log
 
@@ -205,7 +205,7 @@ def test_components_of_the_users_own_train_and_predict(tmp_path, monkeypatch, re
 def test_dry_run_prints_what_training_would_take(place, tmp_path):
     done = bertx("train", place, "-s", tmp_path / "run", "--dry-run")
     assert done.status == 0
-    assert "steps: 78 optimizer steps in at most 2 epochs" in done.out
+    assert "steps: 254 optimizer steps in at most 2 epochs" in done.out
     assert not (tmp_path / "run").exists()
 
 

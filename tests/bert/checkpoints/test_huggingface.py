@@ -262,7 +262,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError("no space left")
 
     monkeypatch.setattr("bertx.bert.checkpoints.huggingface.save_file", full_disk)
-    with pytest.raises(DataError, match=r"model\.safetensors: cannot be written: no space left"):
+    with pytest.raises(DataError, match=r"model\.safetensors: cannot be written \(no space left\)"):
         save_weights(BertModel(CONFIG), tmp_path)
     assert ((tmp_path / "model.safetensors").read_bytes(), len(os.listdir(tmp_path))) == (before, 1)
 
