@@ -19,21 +19,20 @@ local reviews = "../fixtures/reviews/";
   model: {
     type: "bert_for_classification",
     bert_model: encoder,
-    dropout: 0.1,
+    dropout: 0.5,  // few examples, many weights
   },
-  data_loader: { batch_sampler: { type: "bucket", batch_size: 16 } },
+  data_loader: { batch_sampler: { type: "bucket", batch_size: 32 } },
   trainer: {
     num_epochs: 10,
     optimizer: {
       type: "adamw",
-      lr: 3e-4,
+      lr: 5e-4,
       weight_decay: 0.01,
       parameter_groups: [[["bias$", "norm\\.weight$"], { weight_decay: 0.0 }]],
     },
     learning_rate_scheduler: { type: "linear_with_warmup", warmup_steps: 0.1 },
     grad_norm: 1.0,
     validation_metric: "+accuracy",
-    patience: 4,
   },
   random_seed: 1,
 }
