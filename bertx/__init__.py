@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from bertx.models.initializers import Initializer as Initializer
     from bertx.models.model import Model as Model
     from bertx.models.regularizers import Regularizer as Regularizer
-    from bertx.run import Run as Run
-    from bertx.run import load as load
+    from bertx.runs.run import Run as Run
+    from bertx.runs.run import load as load
     from bertx.training.callbacks.trainer_callback import TrainerCallback as TrainerCallback
     from bertx.training.learning_rate_schedulers import LearningRateScheduler as LearningRateScheduler
     from bertx.training.optimizers import Optimizer as Optimizer
@@ -56,7 +56,7 @@ _HOMES = {
     "bertx.models.initializers": ("Initializer",),
     "bertx.models.model": ("Model",),
     "bertx.models.regularizers": ("Regularizer",),
-    "bertx.run": ("Run", "load"),
+    "bertx.runs.run": ("Run", "load"),
     "bertx.training.callbacks.trainer_callback": ("TrainerCallback",),
     "bertx.training.learning_rate_schedulers": ("LearningRateScheduler",),
     "bertx.training.optimizers": ("Optimizer",),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bertx.runs.train import TrainingRequest
+from bertx.runs.train import train as train_request
 from bertx.training.trainer import Metrics
-from bertx.training_run import TrainingRequest
-from bertx.training_run import train as train_request
 
 
 def train(

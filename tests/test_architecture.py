@@ -12,20 +12,19 @@ PACKAGE = Path(__file__).parent.parent / "bertx"
 # From the ground up: a room imports from rooms on lower floors, and from its own.
 FLOORS = [
     {"errors"},
-    {"atomic", "progress", "log", "devices", "environment"},
-    {"config", "tar_gz"},
+    {"atomic", "progress", "log", "devices"},
+    {"config"},
     {"bert", "paths"},
     {"data", "metrics"},
     {"models"},
     {"training"},
-    {"experiment", "archive"},
+    {"experiment"},
     {"assembly"},
-    {"training_run", "run"},
-    {"prediction", "evaluation", "dry_run", "api"},
+    {"runs"},
+    {"api"},
     {"cli"},
 ]
 ROOM_FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}
-SIBLINGS_APART = [("data", "metrics")]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

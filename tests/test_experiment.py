@@ -9,7 +9,7 @@ from bertx.config.registrable import Lazy
 from bertx.errors import ConfigError, DataError
 from bertx.experiment import plan_experiment, settings_to_blame
 from bertx.paths import find_data, with_paths_found
-from bertx.training_run import TrainingRequest, plan_request, prepare
+from bertx.runs.train import TrainingRequest, plan_request, prepare
 from tests.tiny import config, workplace
 
 

@@ -50,8 +50,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> None:
     """Runs the command; prints the metrics as JSON."""
     from bertx.atomic import require_replaceable, write_text
-    from bertx.evaluation import EvaluationRequest, as_text, evaluate_files
-    from bertx.run import load
+    from bertx.runs.evaluate import EvaluationRequest, as_text, evaluate_files
+    from bertx.runs.run import load
 
     options.start_logging(args)
     if args.output_file is not None:

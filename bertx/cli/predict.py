@@ -69,8 +69,8 @@ def run(args: argparse.Namespace) -> None:
     """Runs the command."""
     import gc
 
-    from bertx.prediction.predict import PredictionRequest, predict
-    from bertx.run import load
+    from bertx.runs.prediction.predict import PredictionRequest, predict
+    from bertx.runs.run import load
 
     options.start_logging(args)
     loaded = load(

@@ -45,9 +45,9 @@ def run(args: argparse.Namespace) -> None:
     """Runs the command; prints the metrics as JSON."""
     import json
 
-    from bertx.dry_run import dry_run
     from bertx.errors import UsageError
-    from bertx.training_run import TrainingRequest, train
+    from bertx.runs.dry_run import dry_run
+    from bertx.runs.train import TrainingRequest, train
 
     options.start_logging(args)
     request = TrainingRequest(

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertx.data.instance import JSON
+from bertx.runs.train import TrainingRequest, train
 from bertx.training.callbacks.trainer_callback import Step, TrainerCallback, TrainingContext
-from bertx.training_run import TrainingRequest, train
 from tests.benchmarks.surroundings import REPOSITORY
 
 CLOCK_FILE = "benchmark_clock.json"

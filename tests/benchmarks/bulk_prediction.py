@@ -26,7 +26,7 @@ from pathlib import Path
 
 import psutil
 
-from bertx.archive import open_run
+from bertx.runs.archive import open_run
 from tests.benchmarks.rows import read_rows, write_rows
 from tests.benchmarks.surroundings import data_folder, print_json, verdict
 

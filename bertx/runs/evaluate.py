@@ -23,7 +23,7 @@ from bertx.data.instance import JSON
 from bertx.errors import DataError, UsageError
 from bertx.metrics.metric import Statistic
 from bertx.models.model import Output
-from bertx.run import Run, decimals, readable
+from bertx.runs.run import Run, decimals, readable
 
 logger = logging.getLogger(__name__)
 

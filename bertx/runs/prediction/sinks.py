@@ -19,7 +19,7 @@ import orjson
 
 from bertx.atomic import not_writable, replacing, require_replaceable
 from bertx.errors import DataError, UsageError
-from bertx.prediction.records import Item
+from bertx.runs.prediction.records import Item
 
 
 @dataclass

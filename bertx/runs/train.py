@@ -12,7 +12,7 @@ from typing import cast
 
 import torch
 
-from bertx.archive import ARCHIVE, LOG, claim_run_folder, pack_run, require_free
+from bertx.runs.archive import ARCHIVE, LOG, claim_run_folder, pack_run, require_free
 from bertx.assembly import (
     DataSettings,
     check_lengths,
@@ -31,7 +31,7 @@ from bertx.config.registrable import Lazy
 from bertx.data.split import Split
 from bertx.data.vocabulary import Vocabulary
 from bertx.devices import choose_device
-from bertx.environment import describe_environment, describe_files
+from bertx.runs.environment import describe_environment, describe_files
 from bertx.experiment import Experiment, SplitName, plan_experiment, settings_to_blame
 from bertx.log import recording
 from bertx.models.model import Model

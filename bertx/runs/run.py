@@ -14,7 +14,7 @@ import orjson
 import torch
 from torch import Tensor
 
-from bertx.archive import WEIGHTS, RunFiles, open_run
+from bertx.runs.archive import WEIGHTS, RunFiles, open_run
 from bertx.assembly import check_lengths, make_model
 from bertx.bert.encoders import Encoders
 from bertx.config.overrides import Overrides, apply_overrides

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 import bertx
 from bertx.errors import BertxError, CheckpointError, ConfigError, UsageError
-from bertx.run import decimals
+from bertx.runs.run import decimals
 from tests.tiny import REVIEWS, workplace
 
 

@@ -10,10 +10,10 @@ import pytest
 
 import bertx
 from bertx.errors import DataError, UsageError
-from bertx.prediction import predict as prediction
-from bertx.prediction import records
-from bertx.prediction.predict import PredictionRequest, predict
-from bertx.prediction.records import FIRST_WINDOW, LARGEST_WINDOW, Item, windows
+from bertx.runs.prediction import predict as prediction
+from bertx.runs.prediction import records
+from bertx.runs.prediction.predict import PredictionRequest, predict
+from bertx.runs.prediction.records import FIRST_WINDOW, LARGEST_WINDOW, Item, windows
 from tests.tiny import REVIEWS, write_lines
 
 TEXTS = [json.loads(line)["text"] for line in (REVIEWS / "test.jsonl").read_text().splitlines()]

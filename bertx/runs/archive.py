@@ -16,9 +16,9 @@ from pathlib import Path
 from types import TracebackType
 
 from bertx.data.instance import JSON
-from bertx.environment import FORMAT_VERSION
+from bertx.runs.environment import FORMAT_VERSION
 from bertx.errors import CheckpointError, UsageError
-from bertx.tar_gz import pack, unpack
+from bertx.runs.tar_gz import pack, unpack
 
 logger = logging.getLogger(__name__)
 

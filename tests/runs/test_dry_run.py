@@ -1,8 +1,8 @@
 import pytest
 
-from bertx.dry_run import dry_run
+from bertx.runs.dry_run import dry_run
 from bertx.errors import DataError
-from bertx.training_run import TrainingRequest
+from bertx.runs.train import TrainingRequest
 from tests.tiny import config, workplace
 
 

@@ -7,7 +7,7 @@ import torch
 
 from bertx.data.split import Split
 from bertx.training.gradient_descent import GradientDescentTrainer
-from bertx.training_run import Prepared, TrainingRequest, prepare
+from bertx.runs.train import Prepared, TrainingRequest, prepare
 
 
 def dry_run(request: TrainingRequest) -> str:

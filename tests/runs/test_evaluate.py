@@ -5,7 +5,7 @@ import pytest
 
 import bertx
 from bertx.errors import DataError, UsageError
-from bertx.evaluation import EvaluationRequest, evaluate_files
+from bertx.runs.evaluate import EvaluationRequest, evaluate_files
 from tests.tiny import REVIEWS, config, workplace, write_lines
 
 DEV, TEST = REVIEWS / "dev.jsonl", REVIEWS / "test.jsonl"
