@@ -15,8 +15,10 @@ from bertx.experiment import plan_experiment, register_components
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str = "") -> list[str]:
+    """Returns the fenced blocks of a language; of none, the printed output."""
+    parts = re.split(r"^```(.*)$", README, flags=re.MULTILINE)  # text, fence, block, fence, text, ...
+    return [block for fence, block in zip(parts[1::4], parts[2::4], strict=True) if fence == language]
 
 
 def families_table() -> str:
@@ -61,8 +63,7 @@ def test_the_reader_in_one_file_reads(tmp_path):
 
 
 def test_the_printed_metrics_are_those_of_a_run():
-    printed = next(text for text in re.findall(r"```\n(.*?)```", README, re.DOTALL) if "best_epoch" in text)
-    metrics = json.loads(printed[printed.index("{") :])
+    metrics = json.loads(next(text for text in blocks() if "best_epoch" in text))
     assert metrics["test_accuracy"] > metrics["bag_of_words_test_accuracy"]
 
 

@@ -127,7 +127,7 @@ class BertForClassification(Model):
     def decode(self, output: Output) -> dict[str, Tensor | list[JSON]]:
         """Adds `label`, the string of the most probable class of each row."""
         best = output["probs"].argmax(dim=-1).tolist()
-        return {"label": [self.labels[index] for index in best], **output}
+        return {"label": [self.labels[index] for index in best], "probs": output["probs"], **output}
 
     @property
     def encoder_config(self) -> BertConfig:
