@@ -39,7 +39,7 @@ def test_the_pool_weighs_files_by_their_instances(run, tmp_path):
 def test_the_predictions_file_is_in_order_and_gives_the_metrics_again(run, tmp_path):
     metrics = evaluate_files(run, EvaluationRequest([TEST], tmp_path / "p.jsonl"))
     rows, given = rows_of(tmp_path / "p.jsonl"), rows_of(TEST)
-    assert list(rows[0]) == ["id", "gold", "prediction", "logits", "probs", "loss"]
+    assert list(rows[0]) == ["id", "gold", "prediction", "probs", "logits", "loss"]
     assert [row["id"] for row in rows] == [record["id"] for record in given]
     assert [row["gold"] for row in rows] == [record["label"] for record in given]
     assert sum(row["gold"] == row["prediction"] for row in rows) / 296 == metrics["accuracy"]

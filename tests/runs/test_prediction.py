@@ -114,7 +114,7 @@ def test_python_names_the_input_that_is_wrong(run):
 
 def test_probabilities_are_those_of_the_logits(run):
     (row,) = run.predict(["a gripping film"])
-    assert list(row) == ["label", "logits", "probs"]
+    assert list(row) == ["label", "probs", "logits"]
     assert sum(row["probs"]) == pytest.approx(1, abs=1e-6)
     assert (row["logits"][1] > row["logits"][0]) == (row["probs"][1] > row["probs"][0])
 
