@@ -16,7 +16,7 @@ def test_it_tells_labels_lengths_truncation_steps_and_sizes(tmp_path):
     lines = report(tmp_path)
     assert lines[0] == "vocabulary labels: 2 tokens: negative, positive"
     assert lines[1].startswith("train: 2,028 instances; tokens: median ")
-    assert lines[1].endswith("longest 64, 52,068 in all")
+    assert lines[1].endswith("longest 64, 52,071 in all")
     assert "train.tokens.bert: 41 texts truncated (2.0%), 337 tokens lost" in lines
     assert "steps: 254 optimizer steps in at most 2 epochs" in lines
     assert "parameters: 282,530, of which 282,530 are trained" in lines
