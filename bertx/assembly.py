@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from bertx.config.construct import filled
 from bertx.config.registrable import Lazy
 from bertx.data.cache import encode_file
 from bertx.data.encoded import EncodedDataset
+from bertx.data.label_counts import add_counts
 from bertx.data.split import Split
 from bertx.data.vocabulary import Vocabulary
 from bertx.errors import ConfigError, DataError
@@ -61,10 +61,7 @@ def encode_splits(
 
 def make_vocabulary(experiment: Experiment, encoded: Mapping[SplitName, EncodedDataset]) -> Vocabulary:
     """Numbers the labels of the splits that the experiment names for it."""
-    counter: dict[str, Counter[str]] = {}
-    for name in experiment.vocabulary_splits:
-        for namespace, counts in encoded[name].counts().items():
-            counter.setdefault(namespace, Counter()).update(counts)
+    counter = add_counts(encoded[name].counts() for name in experiment.vocabulary_splits)
     if experiment.vocabulary is None:
         return Vocabulary.from_instances(counter)
     with settings_to_blame():
