@@ -104,17 +104,17 @@ def make_model(experiment: Experiment, vocabulary: Vocabulary, encoders: Encoder
     with settings_to_blame():
         model = experiment.model.build_with(vocab=vocabulary, encoders=encoders)
     for reader in (experiment.dataset_reader, experiment.validation_dataset_reader):
-        for index in model.index_names:
+        for index, config in model.encoder_configs.items():
             if index not in reader.token_indexers:
                 known = ", ".join(sorted(reader.token_indexers))
                 raise ConfigError(
                     f'model.index: "{index}" is not one of the dataset reader\'s token_indexers ({known})'
                 )
             pieces = len(reader.token_indexers[index].tokenizer)
-            if pieces > model.encoder_config.vocab_size:
+            if pieces > config.vocab_size:
                 raise ConfigError(
                     f"token_indexers.{index}: its tokenizer has {pieces} pieces, the encoder only "
-                    f"{model.encoder_config.vocab_size}; name the same encoder in both places"
+                    f"{config.vocab_size}; name the same encoder in both places"
                 )
     return model
 
@@ -125,10 +125,10 @@ def check_lengths(model: Model, dataset: EncodedDataset, name: str) -> None:
     Raises:
         DataError: One is.
     """
-    longest = int(dataset.lengths().max(initial=0))
-    allowed = model.encoder_config.max_position_embeddings
-    if longest > allowed:
-        raise DataError(
-            f"{name}: the longest text has {longest} pieces, but the encoder takes at most {allowed}; "
-            f"set max_pieces of the token indexer to {allowed} or less"
-        )
+    for index, config in model.encoder_configs.items():
+        longest, allowed = dataset.longest(index), config.max_position_embeddings
+        if longest > allowed:
+            raise DataError(
+                f"{name}: the longest text has {longest} pieces, but the encoder takes at most {allowed}; "
+                f"set max_pieces of token_indexers.{index} to {allowed} or less"
+            )

@@ -159,20 +159,23 @@ def plan_experiment(
 
 
 def check_index(planned: Lazy[Experiment], source: str = "config") -> None:
-    """Checks that each reader has the token indexer that the model reads.
+    """Checks that each reader has the token indexers that the model reads.
 
-    The names of token indexers are the user's own, so that a slip in one shows only beside the model.
+    The names of token indexers are the user's own, so that a slip in one shows only beside the model, whose
+    parameters `index` and those that end in `_index` name them.
 
     Raises:
         ConfigError: One does not.
     """
     model = planned.settings["model"]
-    parameter = config_parameters(model.maker).get("index")
-    if parameter is None:
-        return
-    index = model.settings.get("index", parameter.default)
-    if not isinstance(index, str):  # a user's model may mean something else by the word
-        return
+    for name, parameter in config_parameters(model.maker).items():
+        index = model.settings.get(name, parameter.default)
+        # A user's model may mean something else by the word.
+        if (name == "index" or name.endswith("_index")) and isinstance(index, str):
+            _check_index(planned, index, source)
+
+
+def _check_index(planned: Lazy[Experiment], index: str, source: str) -> None:
     for key in ("dataset_reader", "validation_dataset_reader"):
         reader = planned.settings.get(key)
         indexers = None if reader is None else reader.settings.get("token_indexers")

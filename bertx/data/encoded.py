@@ -103,6 +103,11 @@ class EncodedDataset:
                 np.maximum(longest, np.diff(indexed.offsets), out=longest)
         return longest
 
+    def longest(self, index: str) -> int:
+        """Returns the most tokens that a token indexer gave any text; 0 without texts."""
+        found = (texts[index].offsets for texts in self.texts.values() if index in texts)
+        return max((int(np.diff(offsets).max(initial=0)) for offsets in found), default=0)
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Counts the labels, by namespace, in first-seen order: what a Vocabulary is made of."""
         total: dict[str, dict[str, int]] = {}

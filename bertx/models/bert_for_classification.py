@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from bertx.bert.config import BertConfig
 from bertx.bert.encoders import Encoders
+from bertx.bert.lora import Lora, add_lora
 from bertx.bert.model import BertModel, initialize
 from bertx.config.registrable import FromPython, Runtime
 from bertx.data.encoded import UNSEEN_LABEL
@@ -40,6 +41,7 @@ class BertForClassification(Model):
         label_namespace: The namespace of the labels.
         trainable: Whether BERT's weights are trained; if not, only the linear layer is. BERT's own dropout
             stays active in training either way.
+        lora: Train small matrices beside BERT's, which are frozen, and not BERT's own; None: no.
         initializer: Initialises the linear layer only; its parameters are `weight` and `bias`.
         regularizer: The penalty that training adds to the loss.
         metrics: Metrics counted beside `accuracy`, by the name that their values are reported under.
@@ -47,7 +49,7 @@ class BertForClassification(Model):
 
     Raises:
         ConfigError: The vocabulary has no labels, or more than `num_labels`; the dropout is no probability;
-            two metrics have one name.
+            two metrics have one name; `lora` names no layer of BERT, or `trainable` is False beside it.
         ValueError: `bert_model` was built without a pooler.
     """
 
@@ -64,6 +66,7 @@ class BertForClassification(Model):
         initializer: InitializerApplicator | None = None,
         regularizer: RegularizerApplicator | None = None,
         metrics: dict[str, Metric] | None = None,
+        lora: Lora | None = None,
         encoders: Runtime[Encoders | None] = None,
     ) -> None:
         if not 0 <= dropout < 1:
@@ -72,8 +75,11 @@ class BertForClassification(Model):
         self.labels = class_names(vocab, label_namespace, num_labels)
         self.index = index
         self.bert = _built(bert_model, encoders or Encoders())
-        for parameter in self.bert.parameters():
-            parameter.requires_grad = trainable
+        self.bert.requires_grad_(trainable)
+        if lora is not None:
+            if not trainable:
+                raise ConfigError("model.trainable: false leaves nothing for model.lora to train; drop one")
+            add_lora(self.bert, lora)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(self.bert.config.hidden_size, len(self.labels))
         initialize(self.classifier, self.bert.config)
@@ -130,14 +136,9 @@ class BertForClassification(Model):
         return {"label": [self.labels[index] for index in best], "probs": output["probs"], **output}
 
     @property
-    def encoder_config(self) -> BertConfig:
-        """The sizes of the encoder."""
-        return self.bert.config
-
-    @property
-    def index_names(self) -> tuple[str, ...]:
-        """The token indexer that the model reads."""
-        return (self.index,)
+    def encoder_configs(self) -> dict[str, BertConfig]:
+        """The sizes of the encoder, by the token indexer that it reads."""
+        return {self.index: self.bert.config}
 
 
 def class_names(vocab: Vocabulary, label_namespace: str, num_labels: int | None) -> list[str]:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from bertx.bert.config import BertConfig
 from bertx.bert.encoders import Encoders
+from bertx.bert.lora import Lora, add_lora
 from bertx.bert.model import BertForMaskedLM
 from bertx.config.registrable import Runtime
 from bertx.data.instance import JSON
@@ -32,6 +33,7 @@ class MaskedLanguageModel(Model):
         index: The name of the token indexer whose ids are read.
         initializer: Initialises parameters of encoder and head.
         regularizer: The penalty that training adds to the loss.
+        lora: Train small matrices beside BERT's, which are frozen, and the head; None: BERT and head.
         encoders: Finds the encoder; None: a new one that searches the working directory and the hub.
     """
 
@@ -42,6 +44,7 @@ class MaskedLanguageModel(Model):
         index: str = "bert",
         initializer: InitializerApplicator | None = None,
         regularizer: RegularizerApplicator | None = None,
+        lora: Lora | None = None,
         encoders: Runtime[Encoders | None] = None,
     ) -> None:
         super().__init__(regularizer)
@@ -49,6 +52,8 @@ class MaskedLanguageModel(Model):
         self.masked_lm: BertForMaskedLM = (encoders or Encoders()).masked_lm(bert_model)
         if initializer is not None:
             initializer(self.masked_lm)
+        if lora is not None:
+            add_lora(self.masked_lm.bert, lora)
         self.prediction = TokenPrediction()
 
     def forward(self, tokens: dict[str, dict[str, Tensor]], target_ids: Tensor | None = None) -> Output:
@@ -99,11 +104,6 @@ class MaskedLanguageModel(Model):
         return {"top_ids": best}
 
     @property
-    def encoder_config(self) -> BertConfig:
-        """The sizes of the encoder."""
-        return self.masked_lm.bert.config
-
-    @property
-    def index_names(self) -> tuple[str, ...]:
-        """The token indexer that the model reads."""
-        return (self.index,)
+    def encoder_configs(self) -> dict[str, BertConfig]:
+        """The sizes of the encoder, by the token indexer that it reads."""
+        return {self.index: self.masked_lm.bert.config}

@@ -30,8 +30,16 @@ class Model(nn.Module, Registrable):
 
     @property
     @abstractmethod
+    def encoder_configs(self) -> dict[str, BertConfig]:
+        """The sizes of each encoder, by the name of the token indexer whose ids it reads.
+
+        The first is the one that is trained.
+        """
+
+    @property
     def encoder_config(self) -> BertConfig:
-        """The sizes of the encoder, such as the longest sequence it takes."""
+        """The sizes of the encoder that is trained."""
+        return next(iter(self.encoder_configs.values()))
 
     @abstractmethod
     def get_metrics(self, reset: bool = False) -> dict[str, float]:
@@ -49,8 +57,3 @@ class Model(nn.Module, Registrable):
     def regularization_penalty(self) -> Tensor | None:
         """Returns the penalty to add to the training loss, a scalar; None without a regularizer."""
         return None if self.regularizer is None else self.regularizer(self)
-
-    @property
-    def index_names(self) -> tuple[str, ...]:
-        """The names of the token indexers whose ids the model reads."""
-        return ()

@@ -6,6 +6,7 @@ import torch
 import transformers
 from torch.nn import functional as F
 
+from bertx.bert.lora import Lora
 from bertx.bert.model import BertModel
 from bertx.config.construct import plan
 from bertx.config.schema import json_schema
@@ -168,7 +169,7 @@ def test_a_namespace_without_labels_is_refused():
 
 def test_the_index_chooses_the_token_indexer(tokens):
     model = BertForClassification(vocabulary("a", "b"), CONFIG, index="other").eval()
-    assert model.index_names == ("other",)
+    assert model.encoder_configs == {"other": CONFIG}
     assert model({"other": tokens["bert"], "bert": {}})["logits"].shape == (4, 2)
 
 
@@ -275,3 +276,28 @@ def test_two_values_of_one_name_are_refused(metrics, name):
     )
     with pytest.raises(ConfigError, match=message):
         BertForClassification(vocabulary("a", "b"), CONFIG, metrics=metrics)
+
+
+def test_with_lora_only_updates_and_classifier_are_trained(tokens):
+    planned = plan(
+        Model,
+        {
+            "type": "bert_for_classification",
+            "bert_model": {"vocab_size": 50, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2},
+            "lora": {"rank": 2, "alpha": 4, "targets": ["query"]},
+        },
+    )
+    model = planned.build(vocab=vocabulary("a", "b", "c"))
+    model(tokens, torch.tensor([0, 2, 1, 2]))["loss"].backward()
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is not None] == [
+        "bert.layers.0.attention.query.lora_a",
+        "bert.layers.0.attention.query.lora_b",
+        "classifier.weight",
+        "classifier.bias",
+    ]
+
+
+def test_lora_in_an_encoder_that_is_not_trained_is_refused():
+    message = "model.trainable: false leaves nothing for model.lora to train; drop one"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        BertForClassification(vocabulary("a", "b"), CONFIG, trainable=False, lora=Lora(2))

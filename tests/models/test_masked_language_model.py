@@ -103,6 +103,6 @@ def test_the_initializer_sees_encoder_and_head():
 
 def test_the_index_chooses_the_token_indexer(batch):
     model = MaskedLanguageModel(CONFIG, index="other").eval()
-    assert model.index_names == ("other",)
+    assert list(model.encoder_configs) == ["other"]
     assert model({"other": batch, "bert": {}})["logits"].shape == (4, 9, 50)
     assert model.encoder_config is CONFIG
