@@ -15,7 +15,7 @@ from bertx.errors import ConfigError
 from bertx.experiment import Experiment, plan_experiment, register_components
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.jsonnet"))
-EXT_VARS = {"DATA": "data", "ENCODER": "../fixtures/bert-tiny"}
+EXT_VARS = {"DATA": "data", "ENCODER": "../fixtures/bert-tiny", "STUDENT": "student", "TEACHER": "teacher"}
 LETTERS = "eas_"  # three common letters and the joint of words; tests/benchmarks/config_slips.py takes all
 
 each_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import cycle
 from pathlib import Path
 
 from bertx.data.dataset_readers.dataset_reader import DatasetReader
@@ -27,7 +28,7 @@ TEXT_NAMES = ("*.txt", *(f"*.txt{suffix}" for suffix in COMPRESSIONS))
 
 @DatasetReader.register("plain_text")
 class PlainTextReader(DatasetReader):
-    """Cuts text files into instances of a fixed number of words.
+    """Cuts text files into instances of given numbers of words.
 
     It reads a text file (`.txt`, `.txt.gz`, ...), all text files below a folder, those that a glob pattern
     such as `books/*.txt` finds, or those in a tar archive (`.tar`, `.tar.gz`, `.tar.xz`), which is streamed
@@ -37,7 +38,7 @@ class PlainTextReader(DatasetReader):
     Args:
         token_indexers: How texts become token ids, by the name under which a model asks for them.
         words_per_instance: Words, as split by white space, of each instance; the last of a file may have
-            fewer. 96 words of English prose are about 125 word pieces.
+            fewer. 96 words of English prose are about 125 word pieces. Of several numbers each has its turn.
         include: Glob patterns of the names to read in a folder or archive, matched against the name inside
             it (`poetry/keats.txt`) and against its last part; `None` means all `.txt` files, or all that a
             glob pattern finds. A file that is named itself is always read.
@@ -51,14 +52,15 @@ class PlainTextReader(DatasetReader):
         self,
         token_indexers: dict[str, TokenIndexer],
         *,
-        words_per_instance: int = 96,
+        words_per_instance: int | list[int] = 96,
         include: list[str] | None = None,
         exclude: list[str] | None = None,
     ) -> None:
         super().__init__(token_indexers)
-        if words_per_instance < 1:
-            raise ConfigError(f"words_per_instance: {words_per_instance} is below 1; try 96")
-        self.words_per_instance = words_per_instance
+        sizes = [words_per_instance] if isinstance(words_per_instance, int) else words_per_instance
+        if min(sizes, default=0) < 1:
+            raise ConfigError(f"words_per_instance: {words_per_instance}; expected 1 or more, such as 96")
+        self.sizes = sizes
         self.include = include
         self.exclude = exclude or []
 
@@ -110,18 +112,21 @@ class PlainTextReader(DatasetReader):
         self._chosen(names, archive_name)
 
     def _chunks(self, name: str, lines: Iterable[tuple[int, str]]) -> Iterator[tuple[str, dict[str, JSON]]]:
-        size = self.words_per_instance
+        sizes = cycle(self.sizes)
+        size = next(sizes)
         words: list[str] = []
         first_line = 1
         for number, line in lines:
             if not words:
                 first_line = number
             words += line.split()
-            full = len(words) // size * size
-            for start in range(0, full, size):
+            start = 0
+            while start + size <= len(words):
                 yield f"{name}:{first_line}", {"text": " ".join(words[start : start + size])}
                 first_line = number
-            del words[:full]
+                start += size
+                size = next(sizes)
+            del words[:start]
         if words:
             yield f"{name}:{first_line}", {"text": " ".join(words)}
 

@@ -116,8 +116,17 @@ def test_a_missing_file_is_an_error(three_words):
 
 
 def test_instances_need_a_word(token_indexers):
-    with pytest.raises(ConfigError, match="words_per_instance: 0 is below 1"):
+    with pytest.raises(ConfigError, match="words_per_instance: 0; expected 1 or more"):
         PlainTextReader(token_indexers, words_per_instance=0)
+
+
+def test_several_sizes_take_turns(token_indexers, tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_text("a b c d\ne f g h i\n", encoding="utf-8")
+    found = chunks_of(PlainTextReader(token_indexers, words_per_instance=[1, 3, 2]), file)
+    assert [text for _, text in found] == ["a", "b c d", "e f", "g", "h i"]
+    with pytest.raises(ConfigError, match=r"words_per_instance: \[3, 0\]; expected 1 or more"):
+        PlainTextReader(token_indexers, words_per_instance=[3, 0])
 
 
 @given(st.lists(st.lists(st.sampled_from(["a", "b", "c"]), max_size=7)), st.integers(1, 5))
