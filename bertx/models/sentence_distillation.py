@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -83,7 +85,8 @@ class SentenceDistillation(Model):
         self.projection = nn.Linear(self.bert.config.hidden_size, self.teacher.config.hidden_size)
         initialize(self.projection, self.bert.config)
         self.similarity = Average("similarity")
-        self._remembered: dict[bytes, Tensor] | None = {} if remember else None  # by the ids of a text
+        # By the ids of a text. NumPy, since torch refuses to stack float16 where bf16 is computed.
+        self._remembered: dict[bytes, npt.NDArray[np.float16]] | None = {} if remember else None
 
     def forward(self, tokens: dict[str, dict[str, Tensor]]) -> Output:
         """Compares the student's vectors with the teacher's.
@@ -114,9 +117,10 @@ class SentenceDistillation(Model):
         keys = [row[real].cpu().numpy().tobytes() for row, real in zip(ids["input_ids"], mask, strict=True)]
         new = [row for row, key in enumerate(keys) if key not in known]
         if new:
-            vectors = self._taught({name: tensor[new] for name, tensor in ids.items()}).half().cpu()
-            known.update(zip([keys[row] for row in new], vectors, strict=True))
-        return torch.stack([known[key] for key in keys]).to(mask.device).float()
+            vectors = self._taught({name: tensor[new] for name, tensor in ids.items()}).cpu().numpy()
+            known.update(zip([keys[row] for row in new], vectors.astype(np.float16), strict=True))
+        remembered = np.stack([known[key] for key in keys]).astype(np.float32)
+        return torch.from_numpy(remembered).to(mask.device)
 
     def _taught(self, ids: dict[str, Tensor]) -> Tensor:
         mask = ids["attention_mask"]  # (batch, tokens)

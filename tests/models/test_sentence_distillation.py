@@ -113,7 +113,9 @@ def test_a_remembering_model_asks_the_teacher_once(teacher, tokens):
     fresh = model._taught(tokens["teacher"])
     first_two = {name: tensor[:2] for name, tensor in tokens["teacher"].items()}
     for batch in (first_two, tokens["teacher"], tokens["teacher"]):
-        torch.testing.assert_close(model._wanted(batch), fresh[: len(batch["input_ids"])], atol=1e-3, rtol=0)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = model._wanted(batch)
+        torch.testing.assert_close(found, fresh[: len(batch["input_ids"])], atol=2e-2, rtol=0)
     assert asked == [4, 2, 2]
 
 
