@@ -91,9 +91,9 @@ def workplace(folder: Path, made: dict | None = None) -> Path:
     return path
 
 
-def train_once(folder: Path) -> Trained:
+def train_once(folder: Path, made: dict | None = None) -> Trained:
     """Trains, moves the archive away and deletes all that the training was made from."""
-    path = workplace(folder / "workplace")
+    path = workplace(folder / "workplace", made)
     result = bertx("train", path, "-s", folder / "run")
     (folder / "elsewhere").mkdir()
     archive = folder / "elsewhere" / "model.tar.gz"

@@ -8,45 +8,29 @@ Shapes:
     tokens    positions per sequence, padding included
     hidden    hidden_size, which is heads * head_size
     heads     num_attention_heads
+    memory    positions of the encoder that a decoder attends to
     vocab     vocab_size
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Mapping
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.checkpoint import checkpoint
 
-from bertx.bert.config import BertConfig, HiddenAct
-
-ACTIVATIONS: dict[HiddenAct, Callable[[Tensor], Tensor]] = {
-    "gelu": F.gelu,  # Hendrycks & Gimpel 2016, exact
-    "gelu_new": partial(F.gelu, approximate="tanh"),
-    "relu": F.relu,
-    "silu": F.silu,
-}
+from bertx.bert.attention import BertAttention, Extras, Options, visible_before, visible_tokens
+from bertx.bert.config import BertConfig
+from bertx.bert.initialization import activation_of, initialize, resized
+from bertx.bert.outputs import BertOutput, Cache, LayerCache, Value, in_form, of_all
+from bertx.bert.pretrained import Pretrained
+from bertx.bert.pruning import head_masks, prune_heads
 
 
-class BertOutput(NamedTuple):
-    """What the encoder says about a batch.
-
-    Attributes:
-        last_hidden_state: float, (batch, tokens, hidden).
-        pooled: float, (batch, hidden); None without a pooler.
-    """
-
-    last_hidden_state: Tensor
-    pooled: Tensor | None
-
-
-class BertModel(nn.Module):
-    """Encodes sequences of word pieces in both directions at once.
+class BertModel(Pretrained):
+    """Encodes sequences of word pieces in both directions at once; as a decoder from left to right.
 
     Args:
         config: Sizes and rates.
@@ -54,36 +38,133 @@ class BertModel(nn.Module):
     """
 
     def __init__(self, config: BertConfig, add_pooling_layer: bool = True) -> None:
-        super().__init__()
+        super().__init__(config)
         self.config = config
+        self.gradient_checkpointing = config.gradient_checkpointing
         self.embeddings = BertEmbeddings(config)
-        self.layers = nn.ModuleList(BertLayer(config) for _ in range(config.num_hidden_layers))
+        self.layers = nn.ModuleList(BertLayer(config, number) for number in range(config.num_hidden_layers))
         self.pooler = BertPooler(config) if add_pooling_layer else None
         self.apply(partial(initialize, config=config))
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
-    ) -> BertOutput:
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        *,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> BertOutput | tuple[Value, ...]:
         """Encodes a batch of sequences.
 
         Args:
             input_ids: int, (batch, tokens).
-            attention_mask: bool or 0/1, (batch, tokens); True marks a real token. None: all are real.
+            attention_mask: bool or 0/1, (batch, tokens); True marks a real token. None: all are real. With
+                `past_key_values` it covers the tokens before, too.
             token_type_ids: int, (batch, tokens); the segment of each token. None: all are in segment 0.
+            position_ids: int, (batch or 1, tokens); where each token stands. None: one after another.
+            inputs_embeds: float, (batch, tokens, hidden), in place of `input_ids` and what they look up.
+            head_mask: float, (heads,) or (layers, heads); how much each self-attention head counts, 0: not.
+            encoder_hidden_states: float, (batch, memory, hidden); what cross-attention looks at.
+            encoder_attention_mask: bool or 0/1, (batch, memory); True marks a real token. None: all are.
+            past_key_values: What an earlier call returned for the tokens before these.
+            use_cache: Whether a decoder returns `past_key_values`; None, here and below: as the config says.
+            output_attentions: Whether to return the attention probabilities.
+            output_hidden_states: Whether to return the hidden states of all layers.
+            return_dict: Whether to return an object with names rather than a tuple.
 
         Returns:
-            The last layer's hidden states, and the pooled vectors if there is a pooler. Vectors at padding
-            are finite and mean nothing.
+            The last layer's hidden states, the pooled vectors if there is a pooler, and what was asked for.
+            Vectors at padding are finite and mean nothing.
 
         Raises:
-            ValueError: The sequences are longer than `max_position_embeddings`.
+            ValueError: The sequences are longer than `max_position_embeddings`; not one of `input_ids` and
+                `inputs_embeds` is given, but both or none; there are `encoder_hidden_states` to no use.
         """
+        past = past_key_values[0].key.shape[2] if past_key_values else 0
+        embedded = self.embeddings(
+            input_ids, token_type_ids, position_ids=position_ids, inputs_embeds=inputs_embeds, past=past
+        )  # (batch, tokens, hidden)
         visible = visible_tokens(attention_mask)
-        hidden_states = self.embeddings(input_ids, token_type_ids)  # (batch, tokens, hidden)
-        for layer in self.layers:
-            hidden_states = layer(hidden_states, visible)
-        pooled = self.pooler(hidden_states) if self.pooler is not None else None  # (batch, hidden)
-        return BertOutput(hidden_states, pooled)
+        if self.config.is_decoder:
+            visible = visible_before(attention_mask, embedded.shape[1], past, embedded.device)
+        if encoder_hidden_states is not None and not self.config.add_cross_attention:
+            raise ValueError("encoder_hidden_states are given, but the config has no add_cross_attention")
+        options = Options(
+            memory=encoder_hidden_states,
+            memory_visible=visible_tokens(encoder_attention_mask),
+            use_cache=self.config.is_decoder and _given(use_cache, self.config.use_cache),
+            output_attentions=_given(output_attentions, self.config.output_attentions),
+        )
+        of_layers = [
+            options._replace(past=past_key_values[number] if past_key_values else None, head_mask=mask)
+            for number, mask in enumerate(head_masks(head_mask, self.config))
+        ]
+        output = self._through_layers(
+            embedded, visible, of_layers, _given(output_hidden_states, self.config.output_hidden_states)
+        )
+        return in_form(output, _given(return_dict, self.config.return_dict))
+
+    def _through_layers(
+        self, hidden_states: Tensor, visible: Tensor | None, options: list[Options], keep_states: bool
+    ) -> BertOutput:
+        states = [hidden_states]
+        extras: list[Extras] = []
+        for layer, given in zip(self.layers, options, strict=True):
+            if self.gradient_checkpointing and self.training:
+                hidden_states, extra = checkpoint(layer, hidden_states, visible, given, use_reentrant=False)
+            else:
+                hidden_states, extra = layer(hidden_states, visible, given)
+            extras.append(extra)
+            if keep_states:
+                states.append(hidden_states)
+        return BertOutput(
+            hidden_states,
+            self.pooler(hidden_states) if self.pooler is not None else None,  # (batch, hidden)
+            hidden_states=tuple(states) if keep_states else None,
+            past_key_values=of_all(extra.cache for extra in extras),
+            attentions=of_all(extra.attentions for extra in extras),
+            cross_attentions=of_all(extra.cross_attentions for extra in extras),
+        )
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        """Returns the embedding of word pieces."""
+        return self.embeddings.word
+
+    def gradient_checkpointing_enable(self) -> None:
+        """Lets training recompute each layer in the backward pass: less memory, a third more time."""
+        self.gradient_checkpointing = True
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Lets training keep what each layer computes."""
+        self.gradient_checkpointing = False
+
+    def prune_heads(self, heads: Mapping[int, Collection[int]]) -> None:
+        """Takes heads, numbered as before any pruning, out of layers for good, as if `head_mask` were 0.
+
+        Raises:
+            ConfigError: There is no such layer or head.
+        """
+        self.config = prune_heads(self.layers, heads, self.config)
+
+    def resize_token_embeddings(self, num_tokens: int) -> nn.Embedding:
+        """Gives the model another number of word pieces; those that it keeps stay as they are.
+
+        Raises:
+            ConfigError: `[PAD]` would be lost.
+        """
+        self.config = self.config.updated({"vocab_size": num_tokens})
+        word = self.embeddings.word
+        word.weight, word.num_embeddings = resized(word.weight, num_tokens, self.config), num_tokens
+        return word
 
 
 class BertEmbeddings(nn.Module):
@@ -97,73 +178,86 @@ class BertEmbeddings(nn.Module):
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
-    def forward(self, input_ids: Tensor, token_type_ids: Tensor | None) -> Tensor:
-        """Returns float (batch, tokens, hidden) for int (batch, tokens)."""
-        num_tokens = input_ids.shape[1]
-        if num_tokens > self.position.num_embeddings:
-            raise ValueError(
-                f"a sequence has {num_tokens} tokens; the encoder takes at most "
-                f"{self.position.num_embeddings} (max_position_embeddings): truncate the input"
-            )
-        positions = self.position.weight[:num_tokens]  # (tokens, hidden)
+    def forward(
+        self,
+        input_ids: Tensor | None,
+        token_type_ids: Tensor | None,
+        *,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        past: int = 0,
+    ) -> Tensor:
+        """Returns float (batch, tokens, hidden); arguments are those of `BertModel`, `past` a length."""
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("expected exactly one of input_ids and inputs_embeds")
+        words = self.word(input_ids) if inputs_embeds is None else inputs_embeds
         # Without segments a single row is added, so that nothing is looked up for each token.
         segments = self.token_type.weight[0] if token_type_ids is None else self.token_type(token_type_ids)
-        embedded: Tensor = self.dropout(self.norm(self.word(input_ids) + segments + positions))
+        if position_ids is None:
+            positions = self._positions(past, words.shape[1])
+        else:
+            positions = self.position(position_ids)
+        embedded: Tensor = self.dropout(self.norm(words + segments + positions))
         return embedded
+
+    def _positions(self, past: int, tokens: int) -> Tensor:
+        if past + tokens > self.position.num_embeddings:
+            raise ValueError(
+                f"a sequence has {past + tokens} tokens; the encoder takes at most "
+                f"{self.position.num_embeddings} (max_position_embeddings): truncate the input"
+            )
+        return self.position.weight[past : past + tokens]  # (tokens, hidden)
 
 
 class BertLayer(nn.Module):
     """Lets tokens look at each other, then transforms each alone.
 
+    In a decoder they also look at an encoder's tokens in between, the memory.
+
     Source: Vaswani et al. 2017, section 3.1: each sublayer becomes LayerNorm(x + Dropout(Sublayer(x))).
     """
 
-    def __init__(self, config: BertConfig) -> None:
+    def __init__(self, config: BertConfig, number: int) -> None:
         super().__init__()
-        self.attention = BertSelfAttention(config)
+        pruned = config.pruned_heads.get(number, [])
+        self.attention = BertAttention(config, [head for head in config.heads if head not in pruned])
         self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        if config.add_cross_attention:
+            self.cross_attention = BertAttention(config, config.heads)
+            self.cross_attention_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.feed_forward = BertFeedForward(config)
         self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
-    def forward(self, hidden_states: Tensor, visible: Tensor | None) -> Tensor:
-        """Returns (batch, tokens, hidden) for the same; `visible` is that of `visible_tokens`."""
-        attended = self.attention(hidden_states, visible)
+    def forward(
+        self, hidden_states: Tensor, visible: Tensor | None, options: Options
+    ) -> tuple[Tensor, Extras]:
+        """Returns (batch, tokens, hidden) for the same, and extras; `visible` says what tokens may see."""
+        key, value = self.attention.keys_and_values(hidden_states)  # (batch, heads, tokens, head_size)
+        if options.past is not None:
+            key = torch.cat([options.past.key, key], dim=2)  # (batch, heads, past + tokens, head_size)
+            value = torch.cat([options.past.value, value], dim=2)
+        cache = LayerCache(key, value)
+        attended, weights = self.attention(hidden_states, key, value, visible, options)
         hidden_states = self.attention_norm(hidden_states + self.dropout(attended))
+        cross_weights = None
+        if options.memory is not None:
+            key, value = self._memory(options.memory, options.past)  # (batch, heads, memory, head_size)
+            cache = cache._replace(memory_key=key, memory_value=value)
+            to_memory = options._replace(head_mask=None)  # that is a mask of the self-attention
+            attended, cross_weights = self.cross_attention(
+                hidden_states, key, value, options.memory_visible, to_memory
+            )
+            hidden_states = self.cross_attention_norm(hidden_states + self.dropout(attended))
         transformed = self.feed_forward(hidden_states)
-        output: Tensor = self.feed_forward_norm(hidden_states + self.dropout(transformed))
-        return output
+        output = self.feed_forward_norm(hidden_states + self.dropout(transformed))
+        return output, Extras(weights, cross_weights, cache if options.use_cache else None)
 
-
-class BertSelfAttention(nn.Module):
-    """Mixes the values of all visible tokens, weighted by how well keys fit queries, in several heads.
-
-    Source: Vaswani et al. 2017, section 3.2: softmax(Q Kᵀ / √head_size) V.
-    """
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
-        self.num_heads = config.num_attention_heads
-        self.dropout_prob = config.attention_probs_dropout_prob
-        self.query = nn.Linear(config.hidden_size, config.hidden_size)
-        self.key = nn.Linear(config.hidden_size, config.hidden_size)
-        self.value = nn.Linear(config.hidden_size, config.hidden_size)
-        self.output = nn.Linear(config.hidden_size, config.hidden_size)
-
-    def forward(self, hidden_states: Tensor, visible: Tensor | None) -> Tensor:
-        """Returns (batch, tokens, hidden) for the same."""
-        query = self._split_heads(self.query(hidden_states))  # (batch, heads, tokens, head_size)
-        key = self._split_heads(self.key(hidden_states))
-        value = self._split_heads(self.value(hidden_states))
-        dropout = self.dropout_prob if self.training else 0.0
-        with attention_kernels(query):
-            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, dropout_p=dropout)
-        output: Tensor = self.output(mixed.transpose(1, 2).flatten(2))  # (batch, tokens, hidden)
-        return output
-
-    def _split_heads(self, projected: Tensor) -> Tensor:
-        batch, tokens, hidden = projected.shape
-        return projected.view(batch, tokens, self.num_heads, hidden // self.num_heads).transpose(1, 2)
+    def _memory(self, memory: Tensor, past: LayerCache | None) -> tuple[Tensor, Tensor]:
+        if past is not None and past.memory_key is not None and past.memory_value is not None:
+            return past.memory_key, past.memory_value
+        keys_and_values: tuple[Tensor, Tensor] = self.cross_attention.keys_and_values(memory)
+        return keys_and_values
 
 
 class BertFeedForward(nn.Module):
@@ -172,11 +266,19 @@ class BertFeedForward(nn.Module):
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
         self.intermediate = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.activation = ACTIVATIONS[config.hidden_act]
+        self.activation = activation_of(config)
         self.output = nn.Linear(config.intermediate_size, config.hidden_size)
+        self.chunk_size = config.chunk_size_feed_forward
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Returns (batch, tokens, hidden) for the same."""
+        if self.chunk_size == 0:
+            return self._transformed(hidden_states)
+        # The wide vectors in between are there for some tokens at a time only.
+        chunks: tuple[Tensor, ...] = torch.functional.split(hidden_states, self.chunk_size, dim=1)
+        return torch.cat([self._transformed(chunk) for chunk in chunks], dim=1)
+
+    def _transformed(self, hidden_states: Tensor) -> Tensor:
         output: Tensor = self.output(self.activation(self.intermediate(hidden_states)))
         return output
 
@@ -193,92 +295,5 @@ class BertPooler(nn.Module):
         return torch.tanh(self.dense(hidden_states[:, 0]))
 
 
-class BertPredictionHead(nn.Module):
-    """Predicts the word piece at masked positions (Devlin et al. 2019, section 3.1, task 1).
-
-    Args:
-        config: Sizes and rates of the encoder.
-        word_embeddings: The encoder's, whose weights are shared with the output layer.
-    """
-
-    def __init__(self, config: BertConfig, word_embeddings: nn.Embedding) -> None:
-        super().__init__()
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
-        self.activation = ACTIVATIONS[config.hidden_act]
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.apply(partial(initialize, config=config))
-        self.decoder = nn.Linear(config.hidden_size, config.vocab_size, device="meta")
-        self.decoder.weight = word_embeddings.weight
-        self.decoder.bias = nn.Parameter(torch.zeros(config.vocab_size))
-
-    def forward(self, hidden_states: Tensor) -> Tensor:
-        """Returns logits (n, vocab) for the hidden states (n, hidden) of any n positions."""
-        logits: Tensor = self.decoder(self.norm(self.activation(self.dense(hidden_states))))
-        return logits
-
-
-class BertForMaskedLM(nn.Module):
-    """The encoder with the head that it is pretrained with.
-
-    Args:
-        config: Sizes and rates.
-    """
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
-        self.bert = BertModel(config, add_pooling_layer=False)
-        self.head = BertPredictionHead(config, self.bert.embeddings.word)
-
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
-    ) -> Tensor:
-        """Returns logits (batch, tokens, vocab); arguments are those of `BertModel`.
-
-        In training, `head(bert(...).last_hidden_state[masked])` computes those of the masked positions only.
-        """
-        logits: Tensor = self.head(self.bert(input_ids, attention_mask, token_type_ids).last_hidden_state)
-        return logits
-
-
-def visible_tokens(attention_mask: Tensor | None) -> Tensor | None:
-    """Returns which tokens attention may look at: bool, (batch, 1, 1, tokens); None if at all of them.
-
-    A row that is nothing but padding sees all its tokens: a softmax over nothing is NaN, and one NaN in a
-    batch would spoil the gradient of every weight.
-    """
-    if attention_mask is None:
-        return None
-    real = attention_mask.bool()  # (batch, tokens)
-    # On a GPU this look at the data would wait for all work that is queued; there a caller passes None.
-    if real.device.type == "cpu" and not torch.compiler.is_compiling() and bool(real.all()):
-        return None
-    real = real | ~real.any(dim=1, keepdim=True)
-    return real[:, None, None, :]
-
-
-def attention_kernels(query: Tensor) -> AbstractContextManager[None]:
-    """Chooses how attention is computed: torch decides, except where its choice is known to be slow.
-
-    torch 2.13 gives bfloat16 on a CPU to its fused kernel, whose backward pass makes a training step over
-    sequences of 16 tokens take twice as long as with the plain kernel (4 layers of 128, masked or not).
-    """
-    if query.device.type == "cpu" and query.dtype == torch.bfloat16 and query.requires_grad:
-        return sdpa_kernel(SDPBackend.MATH)
-    return nullcontext()
-
-
-def initialize(module: nn.Module, config: BertConfig) -> None:
-    """Draws fresh weights in place: normal for matrices, zero for biases, one for the scale of norms.
-
-    Source: the released code of Devlin et al. 2019, except that the normal distribution is not truncated, as
-    in Hugging Face.
-    """
-    if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=config.initializer_range)
-    if isinstance(module, nn.Linear):
-        nn.init.zeros_(module.bias)
-    if isinstance(module, nn.Embedding) and module.padding_idx is not None:
-        nn.init.zeros_(module.weight[module.padding_idx].detach())
-    if isinstance(module, nn.LayerNorm):
-        nn.init.ones_(module.weight)
-        nn.init.zeros_(module.bias)
+def _given(value: bool | None, default: bool) -> bool:
+    return default if value is None else value

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 from bertx.bert.config import BertConfig
 from bertx.bert.encoders import Encoders
+from bertx.bert.initialization import initialize
 from bertx.bert.lora import Lora, add_lora
-from bertx.bert.model import BertModel, initialize
+from bertx.bert.model import BertModel
 from bertx.config.registrable import FromPython, Runtime
 from bertx.data.encoded import UNSEEN_LABEL
 from bertx.data.instance import JSON
@@ -75,7 +76,8 @@ class BertForClassification(Model):
         self.labels = class_names(vocab, label_namespace, num_labels)
         self.index = index
         self.bert = _built(bert_model, encoders or Encoders())
-        self.bert.requires_grad_(trainable)
+        if not trainable:  # else what a built encoder has frozen of itself stays so
+            self.bert.requires_grad_(False)
         if lora is not None:
             if not trainable:
                 raise ConfigError("model.trainable: false leaves nothing for model.lora to train; drop one")
@@ -139,6 +141,11 @@ class BertForClassification(Model):
     def encoder_configs(self) -> dict[str, BertConfig]:
         """The sizes of the encoder, by the token indexer that it reads."""
         return {self.index: self.bert.config}
+
+    @property
+    def adapted(self) -> nn.Module:
+        """BERT and the linear layer."""
+        return nn.ModuleDict({"bert": self.bert, "classifier": self.classifier})
 
 
 def class_names(vocab: Vocabulary, label_namespace: str, num_labels: int | None) -> list[str]:

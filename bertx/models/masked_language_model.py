@@ -6,13 +6,13 @@ Source: Devlin et al. 2019, section 3.1, task 1. Which pieces are hidden is draw
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bertx.bert.config import BertConfig
 from bertx.bert.encoders import Encoders
+from bertx.bert.heads import BertForMaskedLM
 from bertx.bert.lora import Lora, add_lora
-from bertx.bert.model import BertForMaskedLM
 from bertx.config.registrable import Runtime
 from bertx.data.instance import JSON
 from bertx.errors import ConfigError
@@ -79,7 +79,7 @@ class MaskedLanguageModel(Model):
                     "data_loader.collator: no pieces are hidden, so there is nothing to predict; "
                     'model "masked_language_model" needs the collator "masked_language_model"'
                 )
-            return {"logits": self.masked_lm(*encoded).float()}
+            return {"logits": self.masked_lm(*encoded).logits.float()}
         hidden_states = self.masked_lm.bert(*encoded).last_hidden_state  # (batch, tokens, hidden)
         hidden = target_ids >= 0
         targets = target_ids[hidden]  # (n,)
@@ -107,3 +107,8 @@ class MaskedLanguageModel(Model):
     def encoder_configs(self) -> dict[str, BertConfig]:
         """The sizes of the encoder, by the token indexer that it reads."""
         return {self.index: self.masked_lm.bert.config}
+
+    @property
+    def adapted(self) -> nn.Module:
+        """BERT and the head."""
+        return self.masked_lm

@@ -54,6 +54,11 @@ class Model(nn.Module, Registrable):
     def decode(self, output: Output) -> dict[str, Tensor | list[JSON]]:
         """Makes an output readable: adds what a person reads, such as the label's string, one value a row."""
 
+    @property
+    def adapted(self) -> nn.Module | None:
+        """The encoder and the head whose LoRA updates a run also saves as `peft` does; None: it does not."""
+        return None
+
     def regularization_penalty(self) -> Tensor | None:
         """Returns the penalty to add to the training loss, a scalar; None without a regularizer."""
         return None if self.regularizer is None else self.regularizer(self)

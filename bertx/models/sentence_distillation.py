@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from bertx.bert.config import BertConfig
 from bertx.bert.encoders import Encoders
+from bertx.bert.initialization import initialize
 from bertx.bert.lora import Lora, add_lora
-from bertx.bert.model import initialize
 from bertx.config.registrable import Runtime
 from bertx.data.instance import JSON
 from bertx.errors import ConfigError
@@ -158,3 +158,8 @@ class SentenceDistillation(Model):
     def encoder_configs(self) -> dict[str, BertConfig]:
         """The sizes of student and teacher, by the token indexers that they read."""
         return {self.index: self.bert.config, self.teacher_index: self.teacher.config}
+
+    @property
+    def adapted(self) -> nn.Module:
+        """The student."""
+        return self.bert

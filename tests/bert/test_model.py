@@ -10,10 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
+from bertx.bert.attention import visible_tokens
 from bertx.bert.checkpoints.huggingface import save_weights
 from bertx.bert.config import BertConfig
-from bertx.bert.model import BertForMaskedLM, BertModel, BertPredictionHead, visible_tokens
-from tests.bert.reference import SIZES, both_models, random_batch
+from bertx.bert.heads import BertForMaskedLM
+from bertx.bert.model import BertModel
+from bertx.bert.prediction_head import BertPredictionHead
+from bertx.errors import ConfigError
+from tests.bert.reference import SIZES, both_models, random_batch, randomized
 
 TINY = BertConfig(**SIZES, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 
@@ -188,6 +192,107 @@ def test_the_prediction_head_shares_the_word_embedding():
     assert sum(p.numel() for p in BertPredictionHead(TINY, model.bert.embeddings.word).parameters()) == (
         24 * 24 + 24 + 2 * 24 + 50 * 24 + 50
     )
+
+
+def test_truncated_weights_are_within_two_standard_deviations():
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 5000, "hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 1}
+    weight = BertModel(BertConfig(**sizes, initializer="truncated_normal")).embeddings.word.weight
+    assert weight.abs().max().item() == pytest.approx(0.04, rel=0.001)
+    # The standard deviation of a normal distribution that is cut at two: 0.88 of what it was.
+    assert weight.std().item() == pytest.approx(0.02 * 0.8796, rel=0.01)
+
+
+def both_gradients(one: BertModel, other: BertModel) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    for model in (one, other):
+        torch.manual_seed(0)  # for dropout
+        model.train()(**random_batch(tokens=16)).pooled.pow(2).sum().backward()
+    return [p.grad for p in one.parameters()], [p.grad for p in other.parameters()]
+
+
+def test_gradient_checkpointing_gives_the_same_gradients():
+    plain, saving = randomized(BertModel(BertConfig(**SIZES))), randomized(BertModel(BertConfig(**SIZES)))
+    saving.gradient_checkpointing_enable()
+    assert all(map(torch.equal, *both_gradients(plain, saving)))
+
+
+def test_gradient_checkpointing_keeps_less_for_the_backward_pass():
+    def kept(**settings: bool) -> int:
+        model, numbers = BertModel(BertConfig(**SIZES, **settings)).train(), []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: numbers.append(t.numel()) or t, lambda t: t):
+            model(**random_batch())
+        return sum(numbers)
+
+    assert kept(gradient_checkpointing=True) < kept() / 2
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 16, 100])
+def test_chunks_of_the_feed_forward_layer_change_nothing(chunk):
+    plain = randomized(BertModel(TINY))
+    chunked = randomized(BertModel(TINY.updated({"chunk_size_feed_forward": chunk})))
+    batch = random_batch(tokens=16)
+    torch.testing.assert_close(chunked(**batch).pooled, plain(**batch).pooled, atol=1e-6, rtol=1e-6)
+    for got, wanted in zip(*both_gradients(chunked, plain), strict=True):
+        torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_an_activation_may_be_any_function():
+    config = TINY.updated({"hidden_act": "relu"})
+    named, function = (
+        randomized(BertModel(config)),
+        randomized(BertModel(config.updated({"hidden_act": torch.relu}))),
+    )
+    assert torch.equal(named(**random_batch()).pooled, function(**random_batch()).pooled)
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"input_ids": torch.ones(1, 2).long(), "inputs_embeds": torch.ones(1, 2, 24)}]
+)
+def test_ids_or_vectors_are_needed_but_not_both(given):
+    with pytest.raises(ValueError, match="expected exactly one of input_ids and inputs_embeds"):
+        BertModel(TINY)(**given)
+
+
+def test_vectors_may_be_given_in_place_of_ids():
+    model, batch = BertModel(TINY).eval(), random_batch()
+    vectors = model.get_input_embeddings()(batch["input_ids"])
+    got = model(inputs_embeds=vectors, **{name: batch[name] for name in ("attention_mask", "token_type_ids")})
+    assert torch.equal(got.pooled, model(**batch).pooled)
+
+
+def test_positions_may_be_given():
+    model, ids = BertModel(TINY).eval(), torch.tensor([[5, 6, 7]])
+    assert torch.equal(model(ids, position_ids=torch.tensor([[0, 1, 2]])).pooled, model(ids).pooled)
+    assert not torch.equal(model(ids, position_ids=torch.tensor([[2, 1, 0]])).pooled, model(ids).pooled)
+
+
+@pytest.mark.parametrize("size", [40, 60])
+@pytest.mark.parametrize("is_tied", [True, False])
+def test_a_resized_model_keeps_the_pieces_it_has(size, is_tied):
+    model = randomized(BertForMaskedLM(TINY.updated({"tie_word_embeddings": is_tied})))
+    ids = torch.tensor([[5, 6, 39]])
+    before, kept = model(ids).logits, min(size, 50)
+    model.resize_token_embeddings(size)
+    after = model(ids, labels=ids).logits
+    assert (model.config.vocab_size, after.shape[-1]) == (size, size)
+    assert torch.equal(after[..., :kept], before[..., :kept])
+    assert (model.head.decoder.weight is model.get_input_embeddings().weight) == is_tied
+    assert model.head.decoder.bias[kept:].tolist() == [0.0] * (size - kept)
+
+
+def test_a_resized_model_is_saved_and_loaded(tmp_path):
+    model = randomized(BertForMaskedLM(TINY))
+    model.resize_token_embeddings(60)
+    model.save_pretrained(tmp_path)
+    again = BertForMaskedLM.from_pretrained(tmp_path)
+    assert torch.equal(again(torch.tensor([[5, 59]])).logits, model(torch.tensor([[5, 59]])).logits)
+
+
+def test_a_model_cannot_lose_its_padding():
+    model = BertModel(BertConfig(**SIZES, pad_token_id=45))
+    with pytest.raises(ConfigError, match=r"pad_token_id is 45; expected 0 to vocab_size - 1 \(39\)"):
+        model.resize_token_embeddings(40)
+    assert model.embeddings.word.weight.shape == (50, 24)
 
 
 PRESETS = {  # (vocab_size, num_hidden_layers, hidden_size): parameters, as published for KerasHub's presets

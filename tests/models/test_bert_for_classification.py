@@ -283,7 +283,12 @@ def test_with_lora_only_updates_and_classifier_are_trained(tokens):
         Model,
         {
             "type": "bert_for_classification",
-            "bert_model": {"vocab_size": 50, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2},
+            "bert_model": {
+                "vocab_size": 50,
+                "hidden_size": 8,
+                "num_hidden_layers": 1,
+                "num_attention_heads": 2,
+            },
             "lora": {"rank": 2, "alpha": 4, "targets": ["query"]},
         },
     )

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from bertx.bert.checkpoints.huggingface import LoadReport, load_weights, save_weights, write_directory
 from bertx.bert.config import BertConfig
-from bertx.bert.model import BertForMaskedLM, BertModel
+from bertx.bert.heads import BertForMaskedLM
+from bertx.bert.model import BertModel
 from bertx.errors import CheckpointError, DataError
 from tests.bert.reference import SIZES, ours_from, random_batch, randomized, reference_config, reference_model
 
@@ -72,7 +73,7 @@ def test_the_masked_language_model_goes_both_ways_with_difference_zero(tmp_path)
     assert load_weights(ours, tmp_path / "theirs").summary() == "loaded 42/42 tensors"
     wanted = reference(**random_batch()).logits
     real = random_batch()["attention_mask"]
-    torch.testing.assert_close(ours(**random_batch())[real], wanted[real], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ours(**random_batch()).logits[real], wanted[real], atol=1e-5, rtol=1e-5)
     write_directory(ours, tmp_path / "ours")
     again = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / "ours", attn_implementation="eager")
     assert torch.equal(again(**random_batch()).logits, wanted)
@@ -217,13 +218,13 @@ def test_one_tensor_under_two_names_with_two_values_is_an_error(tmp_path):
         load_weights(BertModel(CONFIG), tmp_path)
 
 
-def test_an_untied_output_layer_is_refused(tmp_path):
+def test_an_output_layer_of_its_own_is_refused_where_the_config_says_otherwise(tmp_path):
     reference = randomized(transformers.BertForMaskedLM(reference_config()))
     tensors = {name: tensor.clone() for name, tensor in reference.state_dict().items()}
     tensors["cls.predictions.decoder.weight"] += 1
     replaced(tmp_path, tensors)
     with pytest.raises(
-        CheckpointError, match=r"decoder\.weight is not the word embedding; untied weights are not"
+        CheckpointError, match=r"decoder\.weight is not the word embedding; set tie_word_embeddings to false"
     ):
         load_weights(BertForMaskedLM(CONFIG), tmp_path)
 
