@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeAlias, TypeVar
@@ -13,6 +13,7 @@ from bertx.errors import CheckpointError
 
 JsonObject: TypeAlias = dict[str, object]
 Default = TypeVar("Default", bound=object)
+Choice = TypeVar("Choice", bound=str)
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,23 @@ class JsonSettings:
             return default
         return value if isinstance(value, str) else self._refuse(key, value, "a string")
 
+    def choice(self, key: str, choices: Sequence[Choice], default: Choice) -> Choice:
+        """Looks up one of a few strings."""
+        value = self.values.get(key)
+        if value is None:
+            return default
+        found = [choice for choice in choices if choice == value]
+        return found[0] if found else self._refuse(key, value, " or ".join(map(repr, choices)))
+
     def token(self, key: str, default: str) -> str:
         """Looks up a token: a string, or an object whose `content` is the string."""
         value = self.values.get(key)
         return default if value is None else self._added_token(key, value).content
+
+    def described_token(self, key: str) -> AddedToken | None:
+        """Looks up a special token that comes with settings of its own; `None` if it is a mere string."""
+        value = self.values.get(key)
+        return self._added_token(key, {"special": True, **value}) if isinstance(value, dict) else None
 
     def texts(self, key: str) -> list[str]:
         """Looks up a list of tokens, or an object whose values are tokens."""

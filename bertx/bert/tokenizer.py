@@ -9,29 +9,34 @@ Source: Devlin et al. 2019 (BERT), section 3; Wu et al. 2016 (GNMT), section 4.1
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import overload
 
-import numpy as np
-from numpy.typing import NDArray
-from tokenizers import AddedToken, Encoding, Tokenizer, decoders, normalizers, pre_tokenizers, processors
-from tokenizers.models import WordPiece
+from tokenizers import AddedToken
 
 from bertx.bert.ragged_encoding import RaggedIds, encode_ragged, well_formed
+from bertx.bert.rust_tokenizer import build_rust
+from bertx.bert.text_encoding import TextEncoding
 from bertx.bert.tokenizer_files import read_tokenizer, write_tokenizer
+from bertx.bert.tokenizer_settings import Side, TokenizerSettings, WordRules
 from bertx.bert.tokenizer_training import train_vocabulary
-from bertx.bert.wordpiece_vocab import check_vocab
+from bertx.bert.wordpiece_vocab import read_vocab
 from bertx.errors import DataError
 
 
-class BertTokenizer:
+class BertTokenizer(TextEncoding):
     """Turns text into the ids of word pieces, and back.
 
     Args:
-        vocab: Id of every piece; the ids are 0, 1, 2, ... without a gap.
+        vocab: Id of every piece; the ids are 0, 1, 2, ... without a gap. Or a file with one piece per line.
         do_lower_case: Lower-case the text.
+        do_basic_tokenize: Clean the text and cut it at punctuation before words are cut into pieces. False
+            cuts words at white space only, and leaves case and accents alone whatever the other options say.
+        never_split: Words between white space that are neither lower-cased nor cut, and become tokens as they
+            stand: `unk_token_id` if they are not in `vocab`. Without effect if `do_basic_tokenize` is False.
         strip_accents: Remove accents; `None` means as `do_lower_case` says.
         tokenize_chinese_chars: Make every Chinese character a word of its own.
         clean_text: Remove control characters and make all white space a plain space.
@@ -44,17 +49,27 @@ class BertTokenizer:
             `vocab` does not have get the next free ids, in the given order.
         wordpieces_prefix: Marks a piece that continues a word.
         max_input_chars_per_word: A longer word becomes `unk_token`.
-        model_max_length: Most tokens that the model can read; `None` means not known. Recorded, not enforced.
+        model_max_length: Most tokens that the model can read; `None` means not known. Stands in where a call
+            asks to truncate or pad without a `max_length`; a longer row is otherwise only warned about.
+        padding_side: Where short rows are filled.
+        truncation_side: Where long texts are cut.
+        clean_up_tokenization_spaces: Clean up decoded text: no gaps before punctuation or in `do n't`.
+        split_special_tokens: Read special tokens in the text as ordinary text.
+        word_rules: How words are cut and folded. `keras_hub` does it as KerasHub: `do_lower_case` is
+            Unicode's case folding, accents only go if `strip_accents` is True, a word may have 100 bytes.
 
     Raises:
         DataError: `vocab` is empty, has a gap, or lacks a special token.
+        ValueError: An option has a value that does not exist.
     """
 
     def __init__(
         self,
-        vocab: Mapping[str, int],
+        vocab: Mapping[str, int] | Path | str,
         *,
         do_lower_case: bool = True,
+        do_basic_tokenize: bool = True,
+        never_split: Iterable[str] | None = None,
         strip_accents: bool | None = None,
         tokenize_chinese_chars: bool = True,
         clean_text: bool = True,
@@ -67,53 +82,86 @@ class BertTokenizer:
         wordpieces_prefix: str = "##",
         max_input_chars_per_word: int = 100,
         model_max_length: int | None = None,
+        padding_side: Side = "right",
+        truncation_side: Side = "right",
+        clean_up_tokenization_spaces: bool = True,
+        split_special_tokens: bool = False,
+        word_rules: WordRules = "bert",
     ) -> None:
+        settings = TokenizerSettings(
+            do_lower_case=do_lower_case,
+            do_basic_tokenize=do_basic_tokenize,
+            never_split=never_split if isinstance(never_split, str) else sorted(set(never_split or ())),
+            strip_accents=strip_accents,
+            tokenize_chinese_chars=tokenize_chinese_chars,
+            clean_text=clean_text,
+            unk_token=unk_token,
+            sep_token=sep_token,
+            pad_token=pad_token,
+            cls_token=cls_token,
+            mask_token=mask_token,
+            added_tokens=added_tokens,
+            wordpieces_prefix=wordpieces_prefix,
+            max_input_chars_per_word=max_input_chars_per_word,
+            model_max_length=model_max_length,
+            padding_side=padding_side,
+            truncation_side=truncation_side,
+            clean_up_tokenization_spaces=clean_up_tokenization_spaces,
+            split_special_tokens=split_special_tokens,
+            word_rules=word_rules,
+        )
+        if not isinstance(vocab, Mapping):
+            vocab = read_vocab(Path(vocab))
+        super().__init__(build_rust(vocab, settings), settings)
         self.do_lower_case = do_lower_case
+        self.do_basic_tokenize = do_basic_tokenize
+        self.never_split = settings.never_split
         self.strip_accents = strip_accents
         self.tokenize_chinese_chars = tokenize_chinese_chars
         self.clean_text = clean_text
-        self.unk_token, self.sep_token, self.pad_token = unk_token, sep_token, pad_token
-        self.cls_token, self.mask_token = cls_token, mask_token
-        self.wordpieces_prefix = wordpieces_prefix
         self.max_input_chars_per_word = max_input_chars_per_word
-        self.model_max_length = model_max_length
-        self._rust = self._build_rust(vocab, added_tokens)
-        self._added = self._rust.get_added_tokens_decoder()
-        self.unk_token_id, self.sep_token_id = self._id(unk_token), self._id(sep_token)
-        self.pad_token_id, self.cls_token_id = self._id(pad_token), self._id(cls_token)
-        self.mask_token_id = self._id(mask_token)
+        self.split_special_tokens = split_special_tokens
+        self.word_rules = word_rules
 
     @classmethod
-    def from_pretrained(cls, source: Path | str, do_lower_case: bool | None = None) -> BertTokenizer:
+    def from_pretrained(
+        cls,
+        source: Path | str,
+        do_lower_case: bool | None = None,
+        *,
+        do_basic_tokenize: bool | None = None,
+        never_split: Iterable[str] | None = None,
+        strip_accents: bool | None = None,
+        tokenize_chinese_chars: bool | None = None,
+        model_max_length: int | None = None,
+    ) -> BertTokenizer:
         """Reads the tokenizer of a checkpoint folder, or a single `vocab.txt` file of any name.
 
         Args:
             source: A folder with `vocab.txt` or `tokenizer.json`, or a file with one piece per line.
             do_lower_case: Overrides what the files say. `None` means: what they say; where they say
                 nothing, False if the name of `source` contains `-cased` (a warning is logged), else True.
+            do_basic_tokenize: Overrides what the files say, as do all further options; `None` does not.
+            never_split: See the class.
+            strip_accents: See the class.
+            tokenize_chinese_chars: See the class.
+            model_max_length: See the class.
 
         Raises:
             CheckpointError: The files are missing, unreadable, or contradict each other.
             DataError: The vocabulary is empty, has a token twice, or lacks a special token.
         """
-        files = read_tokenizer(Path(source), do_lower_case)
+        vocab, settings = read_tokenizer(Path(source), do_lower_case)
+        wishes = {
+            "do_basic_tokenize": do_basic_tokenize,
+            "never_split": never_split,
+            "strip_accents": strip_accents,
+            "tokenize_chinese_chars": tokenize_chinese_chars,
+            "model_max_length": model_max_length,
+        }
+        options = vars(settings) | {name: wish for name, wish in wishes.items() if wish is not None}
         try:
-            return cls(
-                files.vocab,
-                do_lower_case=files.do_lower_case,
-                strip_accents=files.strip_accents,
-                tokenize_chinese_chars=files.tokenize_chinese_chars,
-                clean_text=files.clean_text,
-                unk_token=files.unk_token,
-                sep_token=files.sep_token,
-                pad_token=files.pad_token,
-                cls_token=files.cls_token,
-                mask_token=files.mask_token,
-                added_tokens=files.added_tokens,
-                wordpieces_prefix=files.wordpieces_prefix,
-                max_input_chars_per_word=files.max_input_chars_per_word,
-                model_max_length=files.model_max_length,
-            )
+            return cls(vocab, **options)
         except DataError as error:
             raise DataError(f"{source}: {error}") from None
 
@@ -138,54 +186,47 @@ class BertTokenizer:
             do_lower_case=do_lower_case,
         )
 
-    def save_pretrained(self, folder: Path) -> None:
-        """Writes `vocab.txt`, `tokenizer.json` and `tokenizer_config.json`, as `transformers` reads them.
+    def __reduce__(self) -> tuple[functools.partial[BertTokenizer], tuple[dict[str, int]]]:
+        """Pickles the settings and the vocabulary: the Rust library cannot pickle rules made in Python."""
+        return functools.partial(BertTokenizer, **vars(self.settings)), (self._base_vocab(),)
+
+    def save_pretrained(self, folder: Path | str) -> None:
+        """Writes the five files that `transformers` reads.
+
+        `tokenizer.json` is left out, and an old one removed, where it could not express the word rules.
 
         Args:
             folder: Made where it does not exist. Each file is replaced in one step.
         """
-        write_tokenizer(
-            folder,
-            self._rust,
-            {
-                "do_lower_case": self.do_lower_case,
-                "strip_accents": self.strip_accents,
-                "tokenize_chinese_chars": self.tokenize_chinese_chars,
-                **self._special_tokens(),
-                **({} if self.model_max_length is None else {"model_max_length": self.model_max_length}),
-            },
+        write_tokenizer(Path(folder), self._rust, self._base_vocab(), self.settings)
+
+    @property
+    def settings(self) -> TokenizerSettings:
+        """The arguments, but the vocabulary, that make this tokenizer again."""
+        return dataclasses.replace(
+            self._settings,
+            unk_token=self.unk_token,
+            sep_token=self.sep_token,
+            pad_token=self.pad_token,
+            cls_token=self.cls_token,
+            mask_token=self.mask_token,
+            added_tokens=list(self.added_tokens_decoder.values()),
+            model_max_length=self.model_max_length,
+            padding_side=self.padding_side,
+            truncation_side=self.truncation_side,
+            clean_up_tokenization_spaces=self.clean_up_tokenization_spaces,
         )
-
-    @property
-    def all_special_ids(self) -> list[int]:
-        """Ids, ascending, of the five special tokens and of added tokens that are marked special."""
-        roles = {self._id(token) for token in self._special_tokens().values()}
-        return sorted(roles | {id_ for id_, token in self._added.items() if token.special})
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of ids, added tokens included: the rows that the embedding needs."""
-        return self._rust.get_vocab_size(with_added_tokens=True)
-
-    def __len__(self) -> int:
-        return self.vocab_size
-
-    def get_vocab(self) -> dict[str, int]:
-        """Returns the id of every token, added ones included, in the order of the ids."""
-        return dict(sorted(self._rust.get_vocab(with_added_tokens=True).items(), key=lambda item: item[1]))
-
-    @property
-    def is_continuation(self) -> NDArray[np.bool_]:
-        """Bool, (vocab_size,): True for a piece that continues a word, for whole-word masking."""
-        flags = np.zeros(self.vocab_size, dtype=np.bool_)
-        for piece, id_ in self._rust.get_vocab(with_added_tokens=False).items():
-            flags[id_] = piece.startswith(self.wordpieces_prefix)
-        return flags
 
     def fingerprint(self) -> str:
         """Hashes everything that changes the ids: for the keys of caches. 64 hexadecimal digits."""
-        canonical = "\0".join([self._rust.to_str(pretty=False), *self._special_tokens().values()])
-        return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+        settings = self.settings
+        standard = dataclasses.replace(settings, do_basic_tokenize=True, never_split=(), word_rules="bert")
+        rust = self._rust if settings.uses_rust_rules else build_rust(self._base_vocab(), standard)
+        parts = [rust.to_str(pretty=False), *self.special_tokens_map.values()]
+        if not settings.uses_rust_rules or settings.split_special_tokens:
+            own_rules = (settings.do_basic_tokenize, settings.word_rules, settings.split_special_tokens)
+            parts += [repr(own_rules), *settings.never_split]
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
     def encode_ragged(self, texts: Sequence[str]) -> RaggedIds:
         """Encodes many texts at once, without special tokens and without truncation.
@@ -199,100 +240,9 @@ class BertTokenizer:
         # A space splits words whatever surrounds it, unless an added token may reach across it.
         split_at_spaces = not any(
             token.normalized or any(character.isspace() for character in token.content)
-            for token in self._added.values()
+            for token in self.added_tokens_decoder.values()
         )
         return encode_ragged(self._rust, texts, split_at_spaces=split_at_spaces)
 
-    def encode(
-        self, text: str, text_pair: str | None = None, *, add_special_tokens: bool = True
-    ) -> list[int]:
-        """Returns the ids of `[CLS] text [SEP]`, or of `[CLS] text [SEP] text_pair [SEP]`."""
-        return self._encode_one(text, text_pair, add_special_tokens=add_special_tokens).ids
-
-    def tokenize(self, text: str) -> list[str]:
-        """Returns the pieces of the text, without special tokens: `unwanted` gives `un ##want ##ed`."""
-        return self._encode_one(text, None, add_special_tokens=False).tokens
-
-    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
-        """Joins pieces to text; white space, case and unknown words are lost."""
-        return self._rust.decode(list(ids), skip_special_tokens=skip_special_tokens)
-
-    @overload
-    def convert_tokens_to_ids(self, tokens: str) -> int: ...
-    @overload
-    def convert_tokens_to_ids(self, tokens: list[str] | tuple[str, ...]) -> list[int]: ...
-    def convert_tokens_to_ids(self, tokens: str | list[str] | tuple[str, ...]) -> int | list[int]:
-        """Looks up one token or several; a token that is not in the vocabulary gives `unk_token_id`."""
-        if isinstance(tokens, str):
-            return self._id(tokens)
-        return [self._id(token) for token in tokens]
-
-    @overload
-    def convert_ids_to_tokens(self, ids: int) -> str: ...
-    @overload
-    def convert_ids_to_tokens(self, ids: Sequence[int]) -> list[str]: ...
-    def convert_ids_to_tokens(self, ids: int | Sequence[int]) -> str | list[str]:
-        """Looks up one id or several.
-
-        Raises:
-            ValueError: An id is not below `vocab_size`, or negative.
-        """
-        if isinstance(ids, int | np.integer):
-            return self._token(int(ids))
-        return [self._token(int(id_)) for id_ in ids]
-
-    def _special_tokens(self) -> dict[str, str]:
-        return {
-            "unk_token": self.unk_token,
-            "sep_token": self.sep_token,
-            "pad_token": self.pad_token,
-            "cls_token": self.cls_token,
-            "mask_token": self.mask_token,
-        }
-
-    def _id(self, token: str) -> int:
-        id_ = self._rust.token_to_id(token)
-        return self.unk_token_id if id_ is None else id_
-
-    def _token(self, id_: int) -> str:
-        token = self._rust.id_to_token(id_) if id_ >= 0 else None
-        if token is None:
-            raise ValueError(f"no token has the id {id_}; expected 0 to {self.vocab_size - 1}")
-        return token
-
-    def _encode_one(self, text: str, pair: str | None, *, add_special_tokens: bool) -> Encoding:
-        try:
-            return self._rust.encode(text, pair, add_special_tokens=add_special_tokens)
-        except TypeError:  # the library's word for a text that UTF-8 cannot hold
-            text, pair = well_formed(text), None if pair is None else well_formed(pair)
-            return self._rust.encode(text, pair, add_special_tokens=add_special_tokens)
-
-    def _build_rust(self, vocab: Mapping[str, int], added_tokens: Sequence[AddedToken]) -> Tokenizer:
-        special = list(self._special_tokens().values())
-        described = {token.content for token in added_tokens}
-        check_vocab(vocab, special, described)
-        model = WordPiece(
-            dict(vocab),
-            unk_token=self.unk_token,
-            continuing_subword_prefix=self.wordpieces_prefix,
-            max_input_chars_per_word=self.max_input_chars_per_word,
-        )
-        rust = Tokenizer(model)
-        rust.normalizer = normalizers.BertNormalizer(
-            clean_text=self.clean_text,
-            handle_chinese_chars=self.tokenize_chinese_chars,
-            strip_accents=self.strip_accents,
-            lowercase=self.do_lower_case,
-        )
-        rust.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        rust.decoder = decoders.WordPiece(prefix=self.wordpieces_prefix)
-        for token in added_tokens:
-            rust.add_special_tokens([token]) if token.special else rust.add_tokens([token])
-        rust.add_special_tokens([token for token in special if token not in described])
-        start, end = f"{self.cls_token}:0", f"{self.sep_token}:0"
-        rust.post_processor = processors.TemplateProcessing(
-            single=[start, "$A:0", end],
-            pair=[start, "$A:0", end, "$B:1", f"{self.sep_token}:1"],
-            special_tokens=[(token, rust.token_to_id(token)) for token in (self.cls_token, self.sep_token)],
-        )
-        return rust
+    def _base_vocab(self) -> dict[str, int]:
+        return dict(self._rust.get_vocab(with_added_tokens=False))

@@ -16,15 +16,15 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from tokenizers import AddedToken, Tokenizer
 
+from bertx.atomic import write_json, write_text
 from bertx.bert.json_settings import JsonObject, JsonSettings
+from bertx.bert.tokenizer_settings import ROLES, SIDES, WORD_RULES, TokenizerSettings
 from bertx.bert.wordpiece_vocab import read_vocab, vocab_text
 from bertx.errors import CheckpointError
 
@@ -36,27 +36,7 @@ _BERT_PARTS = {"model": "WordPiece", "normalizer": "BertNormalizer", "pre_tokeni
 NO_LIMIT = 10**9
 
 
-@dataclass(frozen=True)
-class TokenizerFiles:
-    """What the files of one tokenizer say, the arguments of `BertTokenizer`."""
-
-    vocab: dict[str, int]
-    do_lower_case: bool
-    strip_accents: bool | None
-    tokenize_chinese_chars: bool
-    clean_text: bool
-    unk_token: str
-    sep_token: str
-    pad_token: str
-    cls_token: str
-    mask_token: str
-    added_tokens: list[AddedToken]
-    wordpieces_prefix: str
-    max_input_chars_per_word: int
-    model_max_length: int | None
-
-
-def read_tokenizer(source: Path, do_lower_case: bool | None) -> TokenizerFiles:
+def read_tokenizer(source: Path, do_lower_case: bool | None) -> tuple[dict[str, int], TokenizerSettings]:
     """Reads a folder, or a single vocabulary file.
 
     Args:
@@ -71,61 +51,90 @@ def read_tokenizer(source: Path, do_lower_case: bool | None) -> TokenizerFiles:
     normalizer, model = rust.section("normalizer"), rust.section("model")
     if do_lower_case is None:
         do_lower_case = config.flag("do_lower_case", normalizer.flag("lowercase", None))
-    maximum = config.number("model_max_length", None)
-    return TokenizerFiles(
-        vocab=vocab,
+    maximum = config.number("model_max_length", config.number("max_len", None))
+    usual = TokenizerSettings()
+    return vocab, TokenizerSettings(
         do_lower_case=_guess_lower_case(source) if do_lower_case is None else do_lower_case,
+        do_basic_tokenize=config.flag("do_basic_tokenize", True),
+        never_split=config.texts("never_split"),
         strip_accents=config.flag("strip_accents", normalizer.flag("strip_accents", None)),
         tokenize_chinese_chars=config.flag(
             "tokenize_chinese_chars", normalizer.flag("handle_chinese_chars", True)
         ),
         clean_text=config.flag("clean_text", normalizer.flag("clean_text", True)),
-        unk_token=config.token("unk_token", "[UNK]"),
-        sep_token=config.token("sep_token", "[SEP]"),
-        pad_token=config.token("pad_token", "[PAD]"),
-        cls_token=config.token("cls_token", "[CLS]"),
-        mask_token=config.token("mask_token", "[MASK]"),
+        unk_token=config.token("unk_token", usual.unk_token),
+        sep_token=config.token("sep_token", usual.sep_token),
+        pad_token=config.token("pad_token", usual.pad_token),
+        cls_token=config.token("cls_token", usual.cls_token),
+        mask_token=config.token("mask_token", usual.mask_token),
         added_tokens=_added_tokens(vocab, config, rust, older),
-        wordpieces_prefix=model.text("continuing_subword_prefix", "##"),
-        max_input_chars_per_word=model.number("max_input_chars_per_word", 100),
+        wordpieces_prefix=config.text(
+            "wordpieces_prefix", model.text("continuing_subword_prefix", usual.wordpieces_prefix)
+        ),
+        max_input_chars_per_word=config.number(
+            "max_input_chars_per_word",
+            model.number("max_input_chars_per_word", usual.max_input_chars_per_word),
+        ),
         model_max_length=None if maximum is None or maximum > NO_LIMIT else maximum,
+        padding_side=config.choice("padding_side", SIDES, usual.padding_side),
+        truncation_side=config.choice("truncation_side", SIDES, usual.truncation_side),
+        clean_up_tokenization_spaces=config.flag("clean_up_tokenization_spaces", True),
+        split_special_tokens=config.flag("split_special_tokens", False),
+        word_rules=config.choice("word_rules", WORD_RULES, usual.word_rules),
     )
 
 
-def write_tokenizer(folder: Path, rust: Tokenizer, config: JsonObject) -> None:
-    """Writes `vocab.txt`, `tokenizer.json` and `tokenizer_config.json`, each in one step.
+def write_tokenizer(
+    folder: Path, rust: Tokenizer, vocab: Mapping[str, int], settings: TokenizerSettings
+) -> None:
+    """Writes the files, each in one step; those that would have nothing to say are removed.
 
     Args:
         folder: Made where it does not exist.
         rust: The tokenizer of the Rust library.
-        config: Settings and names of special tokens, for `tokenizer_config.json`.
+        vocab: Its pieces, without added tokens.
+        settings: All else.
     """
-    added = {
-        str(id_): {
-            "content": token.content,
-            "lstrip": token.lstrip,
-            "normalized": token.normalized,
-            "rstrip": token.rstrip,
-            "single_word": token.single_word,
-            "special": token.special,
-        }
-        for id_, token in sorted(rust.get_added_tokens_decoder().items())
+    added = sorted(rust.get_added_tokens_decoder().items())
+    roles = settings.roles
+    extra = [token.content for _, token in added if token.special and token.content not in roles.values()]
+    # transformers 4 and 5 both know this key.
+    names: JsonObject = {**roles, **({"additional_special_tokens": extra} if extra else {})}
+    config: JsonObject = {
+        name: value
+        for name, value in vars(settings).items()
+        if name not in ("added_tokens", "model_max_length")
     }
-    extra = [
-        token["content"]
-        for token in added.values()
-        if token["special"] and token["content"] not in config.values()
-    ]
-    written = {"added_tokens_decoder": added, **config, "tokenizer_class": "BertTokenizer"}
-    if extra:  # transformers 4 and 5 both know this key
-        written["additional_special_tokens"] = extra
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_text(folder / "vocab.txt", vocab_text(rust.get_vocab(with_added_tokens=False)))
-    _write_text(folder / "tokenizer.json", rust.to_str(pretty=True) + "\n")
-    _write_text(
-        folder / "tokenizer_config.json",
-        json.dumps(written, ensure_ascii=False, indent=2, sort_keys=True) + "\n",
-    )
+    if settings.model_max_length is not None:
+        config["model_max_length"] = settings.model_max_length
+    config |= names
+    config["never_split"] = list(settings.never_split) or None
+    config["tokenizer_class"] = "BertTokenizer"
+    config["added_tokens_decoder"] = {str(id_): _described(token) for id_, token in added}
+    beyond = {token.content: id_ for id_, token in added if token.content not in vocab}
+    write_text(folder / "vocab.txt", vocab_text(vocab))
+    write_json(folder / "tokenizer_config.json", dict(sorted(config.items())))
+    write_json(folder / "special_tokens_map.json", names)
+    texts = {
+        "tokenizer.json": rust.to_str(pretty=True) + "\n" if settings.uses_rust_rules else None,
+        "added_tokens.json": json.dumps(beyond, ensure_ascii=False, indent=2) + "\n" if beyond else None,
+    }
+    for name, text in texts.items():
+        if text is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            write_text(folder / name, text)
+
+
+def _described(token: AddedToken) -> JsonObject:
+    return {
+        "content": token.content,
+        "lstrip": token.lstrip,
+        "normalized": token.normalized,
+        "rstrip": token.rstrip,
+        "single_word": token.single_word,
+        "special": token.special,
+    }
 
 
 _Sources: TypeAlias = tuple[dict[str, int], JsonSettings, JsonSettings, JsonSettings]
@@ -148,13 +157,6 @@ def _read_folder(folder: Path) -> _Sources:
     rust = JsonSettings(folder / "tokenizer.json", _read_json(folder / "tokenizer.json"))
     older = JsonSettings(folder / "added_tokens.json", _read_json(folder / "added_tokens.json"))
     return _folder_vocab(folder, rust), JsonSettings(config, names | _read_json(config)), rust, older
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Replaces a file in one step: a reader finds the old content or the new."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(partial, path)
 
 
 def _read_json(path: Path) -> JsonObject:
@@ -217,6 +219,9 @@ def _added_tokens(
         found.setdefault(token.content, (id_, token))
     for content, id_ in older.all_ids().items():
         found.setdefault(content, (id_, AddedToken(content, special=False, normalized=True)))
+    for role in ROLES:
+        if (described := config.described_token(role)) is not None:
+            found.setdefault(described.content, (vocab.get(described.content), described))
     for key in ("additional_special_tokens", "extra_special_tokens"):
         for content in config.texts(key):
             found.setdefault(

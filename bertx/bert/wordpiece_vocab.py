@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from pathlib import Path
+from importlib.resources.abc import Traversable
 
 from bertx.errors import CheckpointError, DataError
 
 
-def read_vocab(path: Path) -> dict[str, int]:
+def read_vocab(path: Traversable) -> dict[str, int]:
     """Reads a `vocab.txt`. Empty lines at its end count for nothing.
 
     Raises:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import transformers
 from tokenizers import AddedToken
+from transformers.models.bert.tokenization_bert_legacy import BertTokenizerLegacy
 
 from bertx.bert.tokenizer import BertTokenizer
 from bertx.errors import CheckpointError, DataError
@@ -88,12 +89,91 @@ def test_what_transformers_saved_is_read(
     assert ours.model_max_length is None
 
 
-def test_saved_files_are_the_three_that_others_read(tmp_path: Path) -> None:
+STANDARD_FILES = ["special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_saved_files_are_those_that_others_read(tmp_path: Path) -> None:
     BertTokenizer(VOCAB, model_max_length=128).save_pretrained(tmp_path / "new" / "folder")
-    written = sorted(path.name for path in (tmp_path / "new" / "folder").iterdir())
-    assert written == ["tokenizer.json", "tokenizer_config.json", "vocab.txt"]
+    assert names_in(tmp_path / "new" / "folder") == STANDARD_FILES
     assert (tmp_path / "new/folder/vocab.txt").read_text(encoding="utf-8").split() == WORDS.split()
     assert BertTokenizer.from_pretrained(tmp_path / "new" / "folder").model_max_length == 128
+
+
+def test_added_tokens_and_special_tokens_get_files_of_their_own(tmp_path: Path) -> None:
+    added = [AddedToken("<X>", special=True, normalized=False), AddedToken("fooBAR")]
+    BertTokenizer(VOCAB, mask_token=",", added_tokens=added).save_pretrained(tmp_path)
+    assert names_in(tmp_path) == ["added_tokens.json", *STANDARD_FILES]
+    assert read_json(tmp_path / "added_tokens.json") == {"<X>": 12, "fooBAR": 13}
+    assert read_json(tmp_path / "special_tokens_map.json") == {
+        "unk_token": "[UNK]",
+        "sep_token": "[SEP]",
+        "pad_token": "[PAD]",
+        "cls_token": "[CLS]",
+        "mask_token": ",",
+        "additional_special_tokens": ["<X>"],
+    }
+
+
+OWN_RULES = [
+    {"do_basic_tokenize": False},
+    {"never_split": ["fooBAR", "LOW"]},
+    {"word_rules": "keras_hub", "split_special_tokens": True},
+]
+
+
+@pytest.mark.parametrize("options", OWN_RULES)
+def test_rules_that_tokenizer_json_cannot_express_are_saved_without_it(tmp_path: Path, options) -> None:
+    BertTokenizer(VOCAB, added_tokens=[AddedToken("old")]).save_pretrained(tmp_path)
+    saved = BertTokenizer(VOCAB, padding_side="left", truncation_side="left", **options)
+    saved.save_pretrained(tmp_path)
+    loaded = BertTokenizer.from_pretrained(tmp_path)
+    assert names_in(tmp_path) == ["special_tokens_map.json", "tokenizer_config.json", "vocab.txt"]
+    assert (loaded.fingerprint(), loaded.encode(TEXT)) == (saved.fingerprint(), saved.encode(TEXT))
+    assert (loaded.padding_side, loaded.truncation_side) == ("left", "left")
+
+
+@pytest.mark.parametrize("options", OWN_RULES[:2])
+def test_the_legacy_class_reads_what_is_saved(tmp_path: Path, options) -> None:
+    ours = BertTokenizer(VOCAB, do_lower_case=False, added_tokens=[AddedToken("[E1]")], **options)
+    ours.save_pretrained(tmp_path)
+    theirs = BertTokenizerLegacy.from_pretrained(tmp_path)
+    assert theirs.encode(TEXT, "Low") == ours.encode(TEXT, "Low")
+    assert theirs.tokenize(TEXT) == ours.tokenize(TEXT)
+
+
+def test_what_the_legacy_class_saved_is_read(folder: Path, tmp_path: Path) -> None:
+    theirs = BertTokenizerLegacy(str(folder / "vocab.txt"), do_lower_case=False, never_split=["fooBAR", "é,"])
+    theirs.add_tokens(["[E1]"])
+    theirs.save_pretrained(tmp_path / "saved")
+    ours = BertTokenizer.from_pretrained(tmp_path / "saved")
+    assert ours.encode(TEXT, "Low") == theirs.encode(TEXT, "Low")
+    assert ours.get_vocab() == theirs.get_vocab()
+
+
+def test_arguments_override_the_files(folder: Path) -> None:
+    write_json(
+        folder / "tokenizer_config.json", {"max_len": 64, "never_split": ["LOW"], "strip_accents": False}
+    )
+    read = BertTokenizer.from_pretrained(folder)
+    assert (read.model_max_length, read.tokenize("LOW é")) == (64, ["LOW", "é"])
+    ours = BertTokenizer.from_pretrained(
+        folder, never_split=[], strip_accents=True, model_max_length=32, do_basic_tokenize=True
+    )
+    assert (ours.model_max_length, ours.tokenize("LOW é")) == (32, ["low", "e"])
+
+
+def test_special_tokens_keep_the_settings_of_older_folders(folder: Path) -> None:
+    mask = {"content": "[MASK]", "lstrip": True, "rstrip": False, "normalized": False, "single_word": False}
+    write_json(folder / "special_tokens_map.json", {"mask_token": mask})
+    theirs = transformers.BertTokenizer.from_pretrained(folder)
+    ours = BertTokenizer.from_pretrained(folder)
+    offsets = [(0, 0), (0, 3), (3, 10), (11, 14), (0, 0)]
+    assert ours("low [MASK] low", return_offsets_mapping=True)["offset_mapping"] == offsets
+    assert theirs("low [MASK] low")["input_ids"] == ours.encode("low [MASK] low")
 
 
 def test_a_vocabulary_file_of_any_name_is_enough(tmp_path: Path) -> None:
@@ -240,6 +320,7 @@ def test_the_tokenizer_of_another_kind_of_model_is_refused(tmp_path: Path) -> No
             {"mask_token": 3},
             'mask_token is 3; expected a token: a string or an object with "content"',
         ),
+        ("tokenizer_config", {"padding_side": "up"}, "padding_side is 'up'; expected 'left' or 'right'"),
         ("added_tokens", {"one": "12"}, "one is '12'; expected a whole number"),
         ("tokenizer_config", [1], "holds a list; expected a JSON object"),
     ],

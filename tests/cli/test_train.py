@@ -53,6 +53,7 @@ def test_the_run_folder_has_exactly_these_files(trained):
         "config.jsonnet",
         "encoder/config.json",
         "encoder/sources.json",
+        "encoder/special_tokens_map.json",
         "encoder/tokenizer.json",
         "encoder/tokenizer_config.json",
         "encoder/vocab.txt",
