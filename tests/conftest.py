@@ -10,9 +10,19 @@ from pathlib import Path
 import pytest
 
 from bertx.progress import Progress
+from bertx.tar_gz import unpack
 from tests.tiny import Trained, train_once
 
 REPOSITORY = Path(__file__).parent.parent
+
+os.environ.setdefault("KERAS_BACKEND", "torch")  # for oracles; Keras reads it when it is imported
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Lets the heavy oracles warn: what they have to say of themselves is not ours to mend."""
+    for item in items:
+        if item.get_closest_marker("oracle"):
+            item.add_marker(pytest.mark.filterwarnings("ignore"))
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +40,14 @@ def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BERTX_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small checkpoints that KerasHub and TensorFlow wrote; tests must not change them."""
+    folder = tmp_path_factory.mktemp("golden")
+    unpack(REPOSITORY / "tests" / "bert" / "checkpoints" / "golden" / "golden.tar.gz", folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

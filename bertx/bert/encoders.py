@@ -8,24 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bertx.atomic import write_json
+from bertx.bert.checkpoints.formats import is_single_file, read_config, read_tokenizer
 from bertx.bert.checkpoints.huggingface import load_weights
 from bertx.bert.config import BertConfig
-from bertx.bert.model import BertForMaskedLM, BertModel
+from bertx.bert.heads import BertForMaskedLM
+from bertx.bert.hub import fetch, has_scheme, unpacked
+from bertx.bert.model import BertModel
 from bertx.bert.tokenizer import BertTokenizer
 from bertx.errors import CheckpointError
 
 logger = logging.getLogger(__name__)
-
-CONFIG_FILES = ("config.json", "bert_config.json")  # the second is Google's and old Hugging Face's
-TOKENIZER_FILES = (
-    "vocab.txt",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-)
-SAFETENSORS_FILES = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
-PICKLED_FILES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin")
 
 SOURCES_FILE = "sources.json"
 SOURCES_VERSION = 1
@@ -36,7 +28,8 @@ class Encoders:
 
     Args:
         search: Folders that relative names start from, tried in order: usually that of the config file, then
-            the working directory. What is in none of them is looked up on the Hugging Face hub.
+            the working directory. What is in none of them is looked up among the presets and on the Hugging
+            Face hub, and so is what begins with `hf://`; `kaggle://` leads to Kaggle.
     """
 
     def __init__(self, search: Sequence[Path] = (Path(),)) -> None:
@@ -55,13 +48,13 @@ class Encoders:
         return _SavedEncoders(folder)
 
     def folder(self, name: str) -> Path:
-        """Finds the folder of an encoder; fetches it from the hub if there is none here.
+        """Finds the folder of an encoder (or its one file); fetches it from the hub if there is none here.
 
         Raises:
             CheckpointError: There is no folder of this name, here or on the hub.
         """
         path = self._path(name)
-        if not path.is_dir():
+        if not path.is_dir() and not is_single_file(path):
             raise CheckpointError(f"{path}: not a folder; expected one with config.json and weights")
         return path
 
@@ -99,7 +92,7 @@ class Encoders:
         Raises:
             CheckpointError: The tokenizer is not found, or cannot be read.
         """
-        tokenizer = BertTokenizer.from_pretrained(self._path(name), do_lower_case)
+        tokenizer = read_tokenizer(self._path(name), do_lower_case)
         self._tokenizers.add(name)
         return tokenizer
 
@@ -115,11 +108,11 @@ class Encoders:
                 write_json(folder / folders[name] / "config.json", self._models[name].to_dict())
             if name in self._tokenizers:
                 # Opened again, without the caller's wish about case: a saved run states that again.
-                BertTokenizer.from_pretrained(self._path(name)).save_pretrained(folder / folders[name])
+                read_tokenizer(self._path(name)).save_pretrained(folder / folders[name])
         write_json(folder / SOURCES_FILE, {"version": SOURCES_VERSION, "folders": folders})
 
     def _config(self, name: str) -> BertConfig:
-        self._models[name] = _read_config(self.folder(name))
+        self._models[name] = read_config(self.folder(name))
         return self._models[name]
 
     def _in_use(self, name: str) -> bool:
@@ -137,12 +130,14 @@ class Encoders:
         return self._paths[name]
 
     def _find(self, name: str) -> Path:
+        if has_scheme(name):
+            return fetch(name, f"{name}: not found")
         for root in self._search:
             path = root / Path(name).expanduser()
             if path.exists():
-                return path
+                return unpacked(path)
         looked_in = ", ".join(str(root.absolute()) for root in self._search)
-        return _fetch(name, f"{name}: neither a folder nor a file here (looked in {looked_in})")
+        return fetch(name, f"{name}: neither a folder nor a file here (looked in {looked_in})")
 
 
 class _SavedEncoders(Encoders):
@@ -163,11 +158,6 @@ class _SavedEncoders(Encoders):
                 f"{self._root}: encoder {name!r} was not saved with this run; saved: {known}"
             )
         return self._root / self._folders[name]
-
-
-def _read_config(folder: Path) -> BertConfig:
-    present = [folder / name for name in CONFIG_FILES if (folder / name).is_file()]
-    return BertConfig.from_file(present[0] if present else folder / CONFIG_FILES[0])
 
 
 def _read_sources(path: Path) -> dict[str, str]:
@@ -194,28 +184,3 @@ def _read_sources(path: Path) -> dict[str, str]:
             f'{path}: folders is {json.dumps(folders)}; expected "." or a number for each name'
         )
     return {str(name): str(value) for name, value in folders.items()}
-
-
-def _fetch(name: str, not_here: str) -> Path:
-    """Fetches an encoder from the Hugging Face hub; PyTorch's files only if there are no safetensors."""
-    # On use: it takes a third of a second, and most runs never need it.
-    import huggingface_hub
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
-
-    small = [*CONFIG_FILES, *TOKENIZER_FILES]
-    try:
-        folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=[*small, *SAFETENSORS_FILES]))
-        if not any(folder.glob("model*.safetensors")):
-            folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=[*small, *PICKLED_FILES]))
-    except HFValidationError:
-        raise CheckpointError(f"{not_here}, and no name that the Hugging Face hub could know") from None
-    except RepositoryNotFoundError:
-        raise CheckpointError(
-            f"{not_here}, and the Hugging Face hub has no public model of this name"
-        ) from None
-    except Exception as error:  # what a failed connection raises depends on the hub's version
-        reason = " ".join(str(error).split())
-        raise CheckpointError(
-            f"{not_here}, and the Hugging Face hub could not be reached: {reason}"
-        ) from error
-    return folder

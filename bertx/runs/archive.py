@@ -16,17 +16,18 @@ from pathlib import Path
 from types import TracebackType
 
 from bertx.data.instance import JSON
-from bertx.runs.environment import FORMAT_VERSION
 from bertx.errors import CheckpointError, UsageError
-from bertx.runs.tar_gz import pack, unpack
+from bertx.runs.environment import FORMAT_VERSION
+from bertx.tar_gz import pack, unpack
 
 logger = logging.getLogger(__name__)
 
 ARCHIVE = "model.tar.gz"
 LOG = "out.log"
 WEIGHTS = "best/model.safetensors"
+ADAPTER = "adapter"  # LoRA's updates, for the library peft
 PARTS = ("config.json", "environment.json", "vocabulary", "encoder", WEIGHTS)
-OPTIONAL_PARTS = ("config.jsonnet", "metrics.json")
+OPTIONAL_PARTS = ("config.jsonnet", "metrics.json", ADAPTER)
 
 
 def require_free(folder: Path) -> None:

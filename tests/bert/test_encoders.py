@@ -6,6 +6,7 @@ import importlib.util
 import json
 import logging
 import os
+import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +19,8 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, R
 from bertx.bert.checkpoints.huggingface import write_directory
 from bertx.bert.config import BertConfig
 from bertx.bert.encoders import Encoders
-from bertx.bert.model import BertForMaskedLM, BertModel
+from bertx.bert.heads import BertForMaskedLM
+from bertx.bert.model import BertModel
 from bertx.bert.tokenizer import BertTokenizer
 from bertx.errors import CheckpointError
 from tests.bert.reference import SIZES
@@ -111,6 +113,35 @@ def test_a_vocabulary_file_is_no_encoder(tmp_path):
         CheckpointError, match=r"vocab\.txt: not a folder; expected one with config\.json and weights"
     ):
         Encoders([tmp_path]).model("tiny/vocab.txt")
+
+
+@pytest.mark.parametrize("name", ["classifier", "sharded", "classifier.keras"])
+def test_a_config_may_name_a_model_of_keras(golden, tmp_path, name):
+    encoders = Encoders([golden])
+    model, tokenizer = encoders.model(name), encoders.tokenizer(name)
+    assert (model.config.hidden_act, tokenizer.tokenize("Foxes")) == ("gelu_new", ["fox", "##es"])
+    encoders.save(tmp_path)
+    again = Encoders.saved(tmp_path)
+    assert again.model(name).config == model.config
+    assert again.tokenizer(name).tokenize("straße STRASSE") == tokenizer.tokenize("straße STRASSE")
+
+
+@pytest.mark.parametrize("inside", [".", "bert-base-cased"])
+def test_an_archive_of_an_encoder_is_unpacked(tmp_path, inside):
+    saved = make_encoder(tmp_path / "tiny")
+    (tmp_path / "tiny" / "tokenizer_config.json").unlink()
+    (tmp_path / "tiny" / "tokenizer.json").unlink()
+    with tarfile.open(tmp_path / "bert-base-cased.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "tiny", arcname=inside)
+    encoders = Encoders([tmp_path])
+    assert same_weights(encoders.model("bert-base-cased.tar.gz"), saved)
+    assert encoders.tokenizer("bert-base-cased.tar.gz").tokenize("Good") == ["Good"]
+
+
+def test_a_damaged_archive_is_an_error(tmp_path):
+    (tmp_path / "bert.tar.gz").write_bytes(b"no archive")
+    with pytest.raises(CheckpointError, match=r"bert\.tar\.gz: not a readable \.tar\.gz"):
+        Encoders([tmp_path]).model("bert.tar.gz")
 
 
 def test_the_old_name_of_the_config_file_is_read(tmp_path):

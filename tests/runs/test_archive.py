@@ -7,9 +7,9 @@ import tarfile
 
 import pytest
 
-from bertx.runs.archive import claim_run_folder, open_run, pack_run
 from bertx.errors import CheckpointError, UsageError
-from bertx.runs.tar_gz import unpack
+from bertx.runs.archive import claim_run_folder, open_run, pack_run
+from bertx.tar_gz import unpack
 
 
 def member(name, content=b"x", kind=tarfile.REGTYPE, link=""):
@@ -78,7 +78,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, temporary):
 
 
 def test_a_bomb_of_many_members_is_refused(tmp_path, temporary, monkeypatch):
-    monkeypatch.setattr("bertx.runs.tar_gz.MAX_MEMBERS", 100)
+    monkeypatch.setattr("bertx.tar_gz.MAX_MEMBERS", 100)
     archive = write_archive(
         tmp_path / "m.tar.gz", *(member(f"d{n}", kind=tarfile.DIRTYPE) for n in range(101))
     )
