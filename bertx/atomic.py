@@ -1,15 +1,16 @@
-"""Files that are there whole or not at all: written under a temporary name, then renamed."""
+"""Files and folders that are there whole or not at all: written under a temporary name, then renamed."""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bertx.errors import DataError
+from bertx.errors import DataError, UsageError
 
 
 @contextmanager
@@ -37,6 +38,45 @@ def replacing(path: Path) -> Iterator[Path]:
         raise not_writable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Gives a temporary folder beside `path`, which becomes `path` when the block ends without an error.
+
+    Raises:
+        UsageError: There is something at `path`; an empty folder is nothing.
+        DataError: The folder cannot be made.
+    """
+    require_no_folder(path)
+    place = Path(os.path.abspath(path))  # `.` has no name of its own
+    temporary = place.with_name(f".{place.name}.{secrets.token_hex(6)}.part")
+    try:
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise not_writable(path, error) from None
+    try:
+        yield temporary
+        require_no_folder(path)
+        if place.exists():
+            place.rmdir()
+        os.replace(temporary, place)
+    except OSError as error:
+        if error.filename is not None and not Path(os.fsdecode(error.filename)).is_relative_to(temporary):
+            raise  # another file that the block reads
+        raise not_writable(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def require_no_folder(path: Path) -> None:
+    """Checks that a folder can be made: that nothing is there, or an empty folder.
+
+    Raises:
+        UsageError: There is something.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(f"{path}: is there already; choose another folder, or move this one away")
 
 
 def require_replaceable(path: Path) -> None:

@@ -5,7 +5,8 @@
     ├── ConfigError       2   a config that says something wrong
     ├── DataError         4   a data file, a prediction input, an output path
     ├── CheckpointError   4   weights, a run folder or an archive
-    └── TrainingError     5   the numbers failed: NaN, infinity
+    ├── TrainingError     5   the numbers failed: NaN, infinity
+    └── ExportError       5   an exported model computes something else than its run
 
 Each message says where, what is wrong (with the value), what was expected and what to do; one line per
 problem. A programming error stays a `TypeError` or `ValueError`.
@@ -48,5 +49,11 @@ class CheckpointError(BertxError):
 
 class TrainingError(BertxError):
     """Training cannot go on: the loss or a gradient is not a finite number."""
+
+    exit_status = 5
+
+
+class ExportError(BertxError):
+    """An exported model does not compute what its run computes."""
 
     exit_status = 5

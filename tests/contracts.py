@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bertx.bert.model import BertModel
 from bertx.config.construct import filled, plan
 from bertx.data.instance import Instance
 from bertx.data.token_indexers.token_indexer import TokenIndexer
@@ -83,3 +84,13 @@ def penalises_size(regularizer) -> None:
     """A regularizer's penalty is 0 at 0 and grows with the parameter."""
     sizes = [float(regularizer(torch.full((3,), size))) for size in (0.0, 1.0, 2.0)]
     assert sizes[0] == 0 and sizes == sorted(sizes) and sizes[2] > sizes[1]
+
+
+def trains_only_updates(model) -> None:
+    """A model with LoRA trains of its encoder the updates alone, and its head."""
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    encoders = [name for name, module in model.named_modules() if isinstance(module, BertModel)]
+    inside = {name for name in trained if name.startswith(tuple(f"{encoder}." for encoder in encoders))}
+    assert inside
+    assert all(name.endswith((".lora_a", ".lora_b")) for name in inside)
+    assert trained - inside

@@ -3,8 +3,8 @@ import stat
 
 import pytest
 
-from bertx.atomic import replacing, require_replaceable, write_json, write_text
-from bertx.errors import DataError
+from bertx.atomic import new_folder, replacing, require_replaceable, write_json, write_text
+from bertx.errors import DataError, UsageError
 
 
 def test_a_file_is_replaced_whole(tmp_path):
@@ -63,3 +63,40 @@ def test_trouble_with_another_file_is_not_blamed_on_this_one(tmp_path):
 def test_json_is_indented_utf8_with_unix_line_ends(tmp_path):
     write_json(tmp_path / "a.json", {"é": float("nan")})
     assert (tmp_path / "a.json").read_bytes() == '{\n  "é": NaN\n}\n'.encode()
+
+
+def test_a_folder_appears_whole_at_the_end(tmp_path):
+    with new_folder(tmp_path / "b" / "a") as temporary:
+        write_text(temporary / "c" / "x.txt", "x")
+        assert not (tmp_path / "b" / "a").exists()
+    assert (tmp_path / "b" / "a" / "c" / "x.txt").read_text() == "x"
+    assert os.listdir(tmp_path / "b") == ["a"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_leaves_no_folder(tmp_path, error):
+    with pytest.raises(error, match="stop"), new_folder(tmp_path / "a") as temporary:
+        (temporary / "x.txt").write_text("half")
+        raise error("stop")
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_empty_folder_is_filled_and_a_full_one_left_alone(tmp_path):
+    (tmp_path / "a").mkdir()
+    with new_folder(tmp_path / "a") as temporary:
+        (temporary / "x.txt").write_text("x")
+    with (
+        pytest.raises(UsageError, match="a: is there already; choose another folder"),
+        new_folder(tmp_path / "a"),
+    ):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "x.txt"]
+
+
+def test_a_folder_below_a_file_cannot_be_made(tmp_path):
+    (tmp_path / "a").touch()
+    with (
+        pytest.raises(DataError, match=r"cannot be written \(Not a directory\)"),
+        new_folder(tmp_path / "a" / "b"),
+    ):
+        pass

@@ -133,6 +133,14 @@ def test_models_report_the_same_metrics_before_and_after(name):
     assert len(model.statistics) > 0 and "bert" in model.encoder_configs
 
 
+@pytest.mark.parametrize("name", members("Model"))
+def test_models_train_only_updates_of_their_encoder_with_lora(name):
+    settings = {"type": name, **ROWS["Model"][name], "lora": {"rank": 2}}
+    vocabulary = Vocabulary.from_instances({"labels": {"positive": 1, "negative": 1}})
+    offers = {"vocab": vocabulary, "encoders": Encoders((FIXTURES.parent,))}
+    contracts.trains_only_updates(plan(FAMILIES["Model"], settings).build_with(**offers))
+
+
 def test_rows_name_nothing_that_is_not_registered():
     assert not [(family, name) for family, rows in ROWS.items() for name in set(rows) - set(members(family))]
 

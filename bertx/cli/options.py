@@ -70,7 +70,14 @@ def add_log_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what changes how a run is opened."""
+    """Adds what changes how a run is opened and used."""
+    add_edit_options(parser)
+    add_device_option(parser)
+    add_log_option(parser)
+
+
+def add_edit_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what changes how a run's config is read."""
     parser.add_argument(
         "-o",
         "--overrides",
@@ -80,8 +87,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="edit the run's config, such as dataset_reader.text_key=review; repeatable",
     )
     add_package_option(parser)
-    add_device_option(parser)
-    add_log_option(parser)
 
 
 def positive(text: str) -> int:

@@ -12,7 +12,6 @@ from typing import cast
 
 import torch
 
-from bertx.runs.archive import ARCHIVE, LOG, claim_run_folder, pack_run, require_free
 from bertx.assembly import (
     DataSettings,
     check_lengths,
@@ -23,7 +22,9 @@ from bertx.assembly import (
     report_unseen_labels,
 )
 from bertx.atomic import replacing, write_json
+from bertx.bert.checkpoints.peft import write_adapter
 from bertx.bert.encoders import Encoders
+from bertx.bert.lora import lora_layers
 from bertx.config.construct import filled
 from bertx.config.file import read_config
 from bertx.config.packages import include_package
@@ -31,11 +32,12 @@ from bertx.config.registrable import Lazy
 from bertx.data.split import Split
 from bertx.data.vocabulary import Vocabulary
 from bertx.devices import choose_device
-from bertx.runs.environment import describe_environment, describe_files
 from bertx.experiment import Experiment, SplitName, plan_experiment, settings_to_blame
 from bertx.log import recording
 from bertx.models.model import Model
 from bertx.paths import find_data, with_paths_found
+from bertx.runs.archive import ADAPTER, ARCHIVE, LOG, claim_run_folder, pack_run, require_free
+from bertx.runs.environment import describe_environment, describe_files
 from bertx.training.bag_of_words import BagOfWords
 from bertx.training.evaluation import Precision, evaluate
 from bertx.training.trainer import Metrics, Trainer
@@ -172,6 +174,7 @@ def train(request: TrainingRequest, folder: Path, *, force: bool = False) -> Met
         log.write_to(folder / LOG)
         _write_inputs(request, prepared, folder)
         metrics = trainer.train()
+        _write_adapter(prepared, folder)
         metrics |= _test(prepared, trainer)
         metrics |= _baseline(prepared)
         write_json(folder / "metrics.json", metrics)
@@ -190,6 +193,14 @@ def _write_inputs(request: TrainingRequest, prepared: Prepared, folder: Path) ->
     if not (folder / "encoder" / "config.json").exists():  # a fresh encoder has no name to be saved under
         write_json(folder / "encoder" / "config.json", prepared.model.encoder_config.to_dict())
     write_json(folder / "environment.json", describe_environment() | _circumstances(request, prepared))
+
+
+def _write_adapter(prepared: Prepared, folder: Path) -> None:
+    """Writes LoRA's updates once more as others read them; the run itself has them among its weights."""
+    module = prepared.model.adapted
+    if module is not None and any(lora_layers(module)):
+        name = prepared.experiment.model.settings.get("bert_model")
+        write_adapter(module, folder / ADAPTER, base=name if isinstance(name, str) else None)
 
 
 def _circumstances(request: TrainingRequest, prepared: Prepared) -> dict[str, object]:
