@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "bertx"
 FLOORS = [
     {"errors"},
     {"atomic", "progress", "log", "devices"},
+    {"tar_gz"},
     {"config"},
     {"bert", "paths"},
     {"data", "metrics"},
@@ -21,7 +22,7 @@ FLOORS = [
     {"experiment"},
     {"assembly"},
     {"runs"},
-    {"api"},
+    {"api", "exports", "keras_style"},
     {"cli"},
 ]
 ROOM_FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}
