@@ -14,7 +14,7 @@ from collections.abc import Sequence as _Sequence
 
 from bertx.bert import torch_hub as _torch_hub
 from bertx.bert.encoders import Encoders as _Encoders
-from bertx.bert.tokenizer import BertTokenizer as _BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer as _BertTokenizer
 
 dependencies = ["torch", "tokenizers", "safetensors", "numpy", "huggingface_hub"]
 

@@ -1,6 +1,5 @@
 """BERT itself, in plain PyTorch: usable without the rest of bertx."""
 
-from bertx.bert.batch_encoding import BatchEncoding
 from bertx.bert.checkpoints.conversion import read_checkpoint, write_checkpoint
 from bertx.bert.checkpoints.huggingface import LoadReport, load_weights, save_weights, write_directory
 from bertx.bert.checkpoints.peft import load_adapter, write_adapter
@@ -13,7 +12,6 @@ from bertx.bert.language_model import BertLMHeadModel
 from bertx.bert.lora import Lora, add_lora, merge_lora
 from bertx.bert.model import BertModel
 from bertx.bert.outputs import BertForPreTrainingOutput, BertOutput
-from bertx.bert.packing import SegmentPacker
 from bertx.bert.prediction_head import BertPredictionHead
 from bertx.bert.presets import PRESETS
 from bertx.bert.task_heads import (
@@ -22,7 +20,9 @@ from bertx.bert.task_heads import (
     BertForSequenceClassification,
     BertForTokenClassification,
 )
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.batch_encoding import BatchEncoding
+from bertx.bert.tokenization.packing import SegmentPacker
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 
 __all__ = [
     "PRESETS",

@@ -14,7 +14,7 @@ from bertx.bert.config import BertConfig
 from bertx.bert.heads import BertForMaskedLM
 from bertx.bert.hub import fetch, has_scheme, unpacked
 from bertx.bert.model import BertModel
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.errors import CheckpointError
 
 logger = logging.getLogger(__name__)

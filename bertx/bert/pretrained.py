@@ -14,7 +14,7 @@ from bertx.bert.initialization import WithoutInitialization, initialize
 
 if TYPE_CHECKING:
     from bertx.bert.checkpoints.huggingface import LoadReport
-    from bertx.bert.tokenizer import BertTokenizer
+    from bertx.bert.tokenization.tokenizer import BertTokenizer
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.config.registrable import Registrable
 from bertx.data.batch import Inputs
 from bertx.data.token_indexers.token_indexer import TokenIndexer

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from bertx.atomic import write_json
 from bertx.bert.config import BertConfig
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.data.token_indexers.bert_pretrained import BertPretrainedIndexer
 from bertx.errors import UsageError
 from bertx.models.bert_for_classification import BertForClassification

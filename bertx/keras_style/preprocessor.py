@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from bertx.bert.checkpoints.formats import read_tokenizer
 from bertx.bert.checkpoints.keras import is_keras, read_keras_model
 from bertx.bert.encoders import Encoders
-from bertx.bert.packing import PACKING_TRUNCATIONS, PackingTruncation, SegmentPacker
 from bertx.bert.presets import PRESETS, Preset
+from bertx.bert.tokenization.packing import PACKING_TRUNCATIONS, PackingTruncation, SegmentPacker
 from bertx.keras_style.tokenizer import BertTokenizer
 
 Texts: TypeAlias = "Sequence[str] | NDArray[np.generic]"

@@ -7,10 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
-from bertx.bert import tokenizer as bert_tokenizer
 from bertx.bert.checkpoints.formats import read_tokenizer
 from bertx.bert.encoders import Encoders
 from bertx.bert.presets import PRESETS, Preset
+from bertx.bert.tokenization import tokenizer as bert_tokenizer
 from bertx.errors import DataError
 
 

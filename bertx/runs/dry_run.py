@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from bertx.data.split import Split
-from bertx.training.gradient_descent import GradientDescentTrainer
 from bertx.runs.train import Prepared, TrainingRequest, prepare
+from bertx.training.gradient_descent import GradientDescentTrainer
 
 
 def dry_run(request: TrainingRequest) -> str:

@@ -14,7 +14,6 @@ import orjson
 import torch
 from torch import Tensor
 
-from bertx.runs.archive import WEIGHTS, RunFiles, open_run
 from bertx.assembly import check_lengths, make_model
 from bertx.bert.encoders import Encoders
 from bertx.config.overrides import Overrides, apply_overrides
@@ -35,6 +34,7 @@ from bertx.errors import ConfigError, DataError
 from bertx.experiment import Experiment, plan_experiment, settings_to_blame
 from bertx.models.model import Model, Output
 from bertx.paths import with_paths_found
+from bertx.runs.archive import WEIGHTS, RunFiles, open_run
 from bertx.training.evaluation import Evaluation, Precision, arithmetic, evaluate, evaluating
 from bertx.training.weights import load_weights
 

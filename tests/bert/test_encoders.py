@@ -21,7 +21,7 @@ from bertx.bert.config import BertConfig
 from bertx.bert.encoders import Encoders
 from bertx.bert.heads import BertForMaskedLM
 from bertx.bert.model import BertModel
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.errors import CheckpointError
 from tests.bert.reference import SIZES
 

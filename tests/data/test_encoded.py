@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.data.encoding import ChunkEncoder, encode_instances
 from bertx.data.instance import Instance, LabelField, MetadataField, TextField
 from bertx.data.token_indexers.bert_pretrained import BertPretrainedIndexer

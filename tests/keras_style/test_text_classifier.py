@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bertx.bert.task_heads import BertForSequenceClassification
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.errors import CheckpointError, ConfigError, DataError
 from bertx.keras_style import losses, metrics, optimizers
 from bertx.keras_style.models import BertTextClassifier, TextClassifier

@@ -1,7 +1,7 @@
 import pytest
 
-from bertx.runs.dry_run import dry_run
 from bertx.errors import DataError
+from bertx.runs.dry_run import dry_run
 from bertx.runs.train import TrainingRequest
 from tests.tiny import config, workplace
 

@@ -36,7 +36,7 @@ from bertx.bert.task_heads import (
     BertForSequenceClassification,
     BertForTokenClassification,
 )
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.errors import CheckpointError
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from bertx.bert.checkpoints.tensorflow import find_index, read_tensorflow_tensor
 from bertx.bert.checkpoints.weight_files import WEIGHT_FILES
 from bertx.bert.checkpoints.weight_files import read_tensors as read_huggingface_tensors
 from bertx.bert.config import BertConfig
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.errors import CheckpointError
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from bertx.atomic import replacing, write_json
 from bertx.bert.checkpoints.formats import read_tensors
 from bertx.bert.pretrained import Saved
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.errors import CheckpointError, ConfigError
 
 # `#` stands for the number of a layer. Where weight and bias of a module are apart, they are named in full.

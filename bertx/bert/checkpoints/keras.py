@@ -61,9 +61,9 @@ from bertx.bert.checkpoints.keras_objects import (
     task_object,
     tokenizer_object,
 )
-from bertx.bert.json_settings import JsonObject
-from bertx.bert.tokenizer import BertTokenizer
-from bertx.bert.wordpiece_vocab import read_vocab, vocab_text
+from bertx.bert.tokenization.json_settings import JsonObject
+from bertx.bert.tokenization.tokenizer import BertTokenizer
+from bertx.bert.tokenization.wordpiece_vocab import read_vocab, vocab_text
 from bertx.errors import CheckpointError
 
 logger = logging.getLogger(__name__)

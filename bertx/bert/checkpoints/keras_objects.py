@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from bertx.bert.config import BertConfig
-from bertx.bert.json_settings import JsonObject, JsonSettings
-from bertx.bert.packing import PACKING_TRUNCATIONS, PackingTruncation
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.json_settings import JsonObject, JsonSettings
+from bertx.bert.tokenization.packing import PACKING_TRUNCATIONS, PackingTruncation
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.errors import CheckpointError, ConfigError
 
 Task: TypeAlias = Literal["BertTextClassifier", "BertMaskedLM"]

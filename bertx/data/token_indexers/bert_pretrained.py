@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from bertx.bert.encoders import Encoders
-from bertx.bert.ragged_encoding import RaggedIds
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.ragged_encoding import RaggedIds
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.config.registrable import Runtime
 from bertx.data.token_indexers.token_indexer import Indexed, Ints, TokenIndexer
 from bertx.data.token_indexers.truncation import Kept, Truncation, kept_mask, truncate

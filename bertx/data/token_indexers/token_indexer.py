@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.config.registrable import Registrable
 
 Ints = npt.NDArray[np.integer]

@@ -20,9 +20,9 @@ import orjson
 from bertx.data.files import require
 from bertx.data.instance import JSON, Instance, MetadataField
 from bertx.errors import DataError, UsageError
+from bertx.progress import Progress
 from bertx.runs.prediction.records import Item, items_of, part_of, windows
 from bertx.runs.prediction.sinks import OutputFile, Sinks, Tally, standard_output
-from bertx.progress import Progress
 from bertx.runs.run import Run
 
 logger = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from bertx.bert.config import BertConfig
 from bertx.bert.heads import BertForMaskedLM
 from bertx.bert.model import BertModel
 from bertx.bert.task_heads import BertForSequenceClassification
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.errors import CheckpointError
 
 CLASSIFIERS = ["classifier", "sharded", "classifier.keras"]

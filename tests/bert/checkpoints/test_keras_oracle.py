@@ -15,7 +15,7 @@ from bertx.bert.config import BertConfig
 from bertx.bert.heads import BertForMaskedLM, BertForPreTraining
 from bertx.bert.model import BertModel
 from bertx.bert.task_heads import BertForSequenceClassification
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from tests.bert.reference import randomized
 
 pytestmark = pytest.mark.oracle

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.config.construct import plan
 from bertx.data.token_indexers.bert_pretrained import BertPretrainedIndexer
 from bertx.data.token_indexers.token_indexer import TokenIndexer

@@ -12,10 +12,10 @@ import pytest
 import torch
 import transformers
 
-from bertx.bert.batch_encoding import BatchEncoding
-from bertx.bert.tokenizer import BertTokenizer
-from tests.bert.tokenizer_texts import VOCAB as SMALL
-from tests.bert.tokenizer_texts import random_text
+from bertx.bert.tokenization.batch_encoding import BatchEncoding
+from bertx.bert.tokenization.tokenizer import BertTokenizer
+from tests.bert.tokenization.tokenizer_texts import VOCAB as SMALL
+from tests.bert.tokenization.tokenizer_texts import random_text
 
 WORDS = "[UNK] [CLS] [SEP] [PAD] [MASK] want ##want ##ed wa un runn ##ing , low lowest"
 VOCAB = {piece: id_ for id_, piece in enumerate(WORDS.split())}

@@ -9,10 +9,10 @@ import numpy as np
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from bertx.bert.batch_encoding import BatchEncoding, TensorType, Values, as_tensors
-from bertx.bert.sequence_lengths import Padding, Truncation, sequence_lengths
-from bertx.bert.token_table import TokenTable
-from bertx.bert.tokenizer_settings import Side, TokenizerSettings
+from bertx.bert.tokenization.batch_encoding import BatchEncoding, TensorType, Values, as_tensors
+from bertx.bert.tokenization.sequence_lengths import Padding, Truncation, sequence_lengths
+from bertx.bert.tokenization.token_table import TokenTable
+from bertx.bert.tokenization.tokenizer_settings import Side, TokenizerSettings
 
 
 class SequenceLayout(TokenTable):

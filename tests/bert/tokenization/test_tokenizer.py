@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken
 
 from bertx.bert import ragged_encoding
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.errors import DataError
 
 WORDS = "[UNK] [CLS] [SEP] [PAD] [MASK] want ##want ##ed wa un runn ##ing , low lowest"

@@ -17,9 +17,9 @@ from tokenizers import (
 )
 from tokenizers.models import WordPiece
 
-from bertx.bert.tokenizer_settings import TokenizerSettings
-from bertx.bert.word_splitting import BasicSplitter, KerasHubSplitter, Word, WordSplitter
-from bertx.bert.wordpiece_vocab import check_vocab
+from bertx.bert.tokenization.tokenizer_settings import TokenizerSettings
+from bertx.bert.tokenization.word_splitting import BasicSplitter, KerasHubSplitter, Word, WordSplitter
+from bertx.bert.tokenization.wordpiece_vocab import check_vocab
 
 # What Python's str.split cuts at; the Rust library's own white space lacks the separators U+001C to U+001F.
 WHITE_SPACE = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from bertx.bert.ragged_encoding import well_formed
+from bertx.bert.tokenization.ragged_encoding import well_formed
 
 Text: TypeAlias = str | Sequence[str]
 """A text, or its words."""

@@ -11,7 +11,7 @@ import torch
 from tokenizers import AddedToken
 from transformers.models.bert.tokenization_bert_legacy import BertTokenizerLegacy
 
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] low high ##er"
 VOCAB = {piece: id_ for id_, piece in enumerate(WORDS.split())}

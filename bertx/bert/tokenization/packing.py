@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bertx.bert.tokenizer_settings import Side
+from bertx.bert.tokenization.tokenizer_settings import Side
 
 PackingTruncation: TypeAlias = Literal["round_robin", "waterfall"]
 PACKING_TRUNCATIONS: tuple[PackingTruncation, ...] = ("round_robin", "waterfall")

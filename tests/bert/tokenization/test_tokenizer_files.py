@@ -10,7 +10,7 @@ import transformers
 from tokenizers import AddedToken
 from transformers.models.bert.tokenization_bert_legacy import BertTokenizerLegacy
 
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.errors import CheckpointError, DataError
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] low Low ##er é e , ##é"

@@ -23,9 +23,9 @@ from typing import TypeAlias
 from tokenizers import AddedToken, Tokenizer
 
 from bertx.atomic import write_json, write_text
-from bertx.bert.json_settings import JsonObject, JsonSettings
-from bertx.bert.tokenizer_settings import ROLES, SIDES, WORD_RULES, TokenizerSettings
-from bertx.bert.wordpiece_vocab import read_vocab, vocab_text
+from bertx.bert.tokenization.json_settings import JsonObject, JsonSettings
+from bertx.bert.tokenization.tokenizer_settings import ROLES, SIDES, WORD_RULES, TokenizerSettings
+from bertx.bert.tokenization.wordpiece_vocab import read_vocab, vocab_text
 from bertx.errors import CheckpointError
 
 logger = logging.getLogger(__name__)

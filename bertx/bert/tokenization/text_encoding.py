@@ -8,11 +8,11 @@ from operator import attrgetter
 
 from tokenizers import Encoding, Tokenizer
 
-from bertx.bert.batch_encoding import BatchEncoding, TensorType, Values, as_tensors
-from bertx.bert.input_texts import Text, TextPair, Texts, as_pairs, mended
-from bertx.bert.sequence_layout import SequenceLayout
-from bertx.bert.sequence_lengths import Padding, SequenceLengths, Truncation, sequence_lengths
-from bertx.bert.tokenizer_settings import Side, TokenizerSettings
+from bertx.bert.tokenization.batch_encoding import BatchEncoding, TensorType, Values, as_tensors
+from bertx.bert.tokenization.input_texts import Text, TextPair, Texts, as_pairs, mended
+from bertx.bert.tokenization.sequence_layout import SequenceLayout
+from bertx.bert.tokenization.sequence_lengths import Padding, SequenceLengths, Truncation, sequence_lengths
+from bertx.bert.tokenization.tokenizer_settings import Side, TokenizerSettings
 
 logger = logging.getLogger(__name__)
 

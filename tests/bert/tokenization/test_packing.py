@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bertx.bert.packing import SegmentPacker, kept_tokens
+from bertx.bert.tokenization.packing import SegmentPacker, kept_tokens
 
 # "the quick brown fox the quick" and "fox . brown", with 5 the first piece after the special tokens.
 QUICK, FOX = [5, 6, 7, 8, 5, 6], [8, 9, 7]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from transformers.models.bert.tokenization_bert_legacy import BertTokenizerLegacy
 
-from bertx.bert.tokenizer import BertTokenizer
-from tests.bert.tokenizer_texts import VOCAB, random_text
+from bertx.bert.tokenization.tokenizer import BertTokenizer
+from tests.bert.tokenization.tokenizer_texts import VOCAB, random_text
 
 NEVER = ["Foo", "foo", "foo.bar", "Foo.Bar", "ÀB", "A\u0300B", "ss", "ß", "unknown", "[MASK]", "."]
 JIM = "[CLS] Who was Jim Henson ? [SEP] Jim Henson was a puppeteer [SEP]"

@@ -17,13 +17,13 @@ from pathlib import Path
 
 from tokenizers import AddedToken
 
-from bertx.bert.ragged_encoding import RaggedIds, encode_ragged, well_formed
-from bertx.bert.rust_tokenizer import build_rust
-from bertx.bert.text_encoding import TextEncoding
-from bertx.bert.tokenizer_files import read_tokenizer, write_tokenizer
-from bertx.bert.tokenizer_settings import Side, TokenizerSettings, WordRules
-from bertx.bert.tokenizer_training import train_vocabulary
-from bertx.bert.wordpiece_vocab import read_vocab
+from bertx.bert.tokenization.ragged_encoding import RaggedIds, encode_ragged, well_formed
+from bertx.bert.tokenization.rust_tokenizer import build_rust
+from bertx.bert.tokenization.text_encoding import TextEncoding
+from bertx.bert.tokenization.tokenizer_files import read_tokenizer, write_tokenizer
+from bertx.bert.tokenization.tokenizer_settings import Side, TokenizerSettings, WordRules
+from bertx.bert.tokenization.tokenizer_training import train_vocabulary
+from bertx.bert.tokenization.wordpiece_vocab import read_vocab
 from bertx.errors import DataError
 
 

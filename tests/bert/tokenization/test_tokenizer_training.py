@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import transformers
 
-from bertx.bert.tokenizer import BertTokenizer
+from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.errors import DataError
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 TEXTS = [
     "the quick brown fox jumps over the lazy dog",
     "Sphinx of black quartz, judge my vow!",
@@ -44,7 +44,7 @@ def test_the_order_of_texts_does_not_matter() -> None:
 
 def test_training_gives_the_same_vocabulary_in_every_process() -> None:
     program = (
-        "from bertx.bert.tokenizer import BertTokenizer; "
+        "from bertx.bert.tokenization.tokenizer import BertTokenizer; "
         f"print(BertTokenizer.train({TEXTS}, 90).fingerprint())"
     )
     fingerprints = {subprocess.check_output([sys.executable, "-c", program], text=True) for _ in range(2)}

@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from bertx.bert.packing import SegmentPacker
-from bertx.bert.tokenizer import BertTokenizer
-from tests.bert.tokenizer_texts import VOCAB, random_text
+from bertx.bert.tokenization.packing import SegmentPacker
+from bertx.bert.tokenization.tokenizer import BertTokenizer
+from tests.bert.tokenization.tokenizer_texts import VOCAB, random_text
 
 PIECES = "[PAD] [UNK] [CLS] [SEP] [MASK] h ##é ##llo hello strasse straße soft hyphen [ cls ] CLS ﬁ fi"
 SMALL = {piece: id_ for id_, piece in enumerate(PIECES.split())}

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from tokenizers import AddedToken, Tokenizer
 from torch import Tensor
 
-from bertx.bert.rust_tokenizer import set_layout
-from bertx.bert.tokenizer_settings import ROLES
+from bertx.bert.tokenization.rust_tokenizer import set_layout
+from bertx.bert.tokenization.tokenizer_settings import ROLES
 
 Ids: TypeAlias = Sequence[int] | Tensor | NDArray[np.integer]
 

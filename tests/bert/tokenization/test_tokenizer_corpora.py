@@ -13,8 +13,8 @@ import pytest
 import transformers
 from transformers.models.bert.tokenization_bert_legacy import BertTokenizerLegacy
 
-from bertx.bert.tokenizer import BertTokenizer
-from tests.bert.tokenizer_texts import random_text
+from bertx.bert.tokenization.tokenizer import BertTokenizer
+from tests.bert.tokenization.tokenizer_texts import random_text
 
 pytestmark = pytest.mark.data
 
