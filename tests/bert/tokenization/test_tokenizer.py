@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken
 
-from bertx.bert import ragged_encoding
+from bertx.bert.tokenization import ragged_encoding
 from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.errors import DataError
 
