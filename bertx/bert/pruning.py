@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bertx.bert.attention import BertAttention
 from bertx.bert.config import BertConfig
+from bertx.bert.lora import lora_layers
 
 
 def head_masks(head_mask: Tensor | None, config: BertConfig) -> list[Tensor | None]:
@@ -49,7 +50,11 @@ def prune_heads(
 
     Raises:
         ConfigError: There is no such layer or head; then nothing is changed.
+        ValueError: A layer has LoRA updates.
     """
+    layers = list(layers)
+    if any(True for layer in layers for _ in lora_layers(layer)):
+        raise ValueError("heads of layers with LoRA updates cannot be pruned; call merge_lora(model) first")
     pruned = {
         layer: sorted({*config.pruned_heads.get(layer, []), *heads.get(layer, [])})
         for layer in sorted({*config.pruned_heads, *heads})

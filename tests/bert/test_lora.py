@@ -134,3 +134,16 @@ def test_a_target_that_is_no_layer_is_refused():
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         Lora(**settings)
+
+
+def test_nothing_that_would_lose_the_updates_is_done(tmp_path):
+    model = adapted()
+    with pytest.raises(ValueError, match=r"the model has LoRA updates; call merge_lora\(model\) first"):
+        model.save_pretrained(tmp_path)
+    assert not (tmp_path / "model.safetensors").exists()
+    with pytest.raises(ValueError, match=r"cannot be pruned; call merge_lora\(model\) first"):
+        model.prune_heads({0: [0]})
+    merge_lora(model)
+    model.prune_heads({0: [0]})
+    model.save_pretrained(tmp_path)
+    torch.testing.assert_close(pooled(BertModel.from_pretrained(tmp_path)), pooled(model))

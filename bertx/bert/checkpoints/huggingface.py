@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from bertx.atomic import replacing, write_json
 from bertx.bert.checkpoints.formats import read_tensors
+from bertx.bert.lora import lora_layers
 from bertx.bert.pretrained import Saved
 from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.errors import CheckpointError, ConfigError
@@ -177,7 +178,13 @@ def load_tensors(
 
 
 def save_weights(module: nn.Module, folder: Path) -> None:
-    """Writes `model.safetensors` with the names of Hugging Face; a shared tensor is written once."""
+    """Writes `model.safetensors` with the names of Hugging Face; a shared tensor is written once.
+
+    Raises:
+        ValueError: The model has LoRA updates, which have no names there: others would read it without them.
+    """
+    if any(True for _ in lora_layers(module)):
+        raise ValueError("the model has LoRA updates; call merge_lora(model) first, or write_adapter")
     tensors = {
         _file_name(name): parameter.detach().cpu().contiguous()
         for name, parameter in module.named_parameters()
