@@ -93,6 +93,7 @@ def read_model(
         )
     values = {ours: settings.values[theirs] for theirs, ours in BACKBONE_SETTINGS.items()}
     values["attention_probs_dropout_prob"] = values["hidden_dropout_prob"]
+    values["pad_token_id"] = None  # KerasHub trains the vector of [PAD], whichever its id is
     class_name = TASK_CLASSES.get(str(task.get("class_name"))) if task else None
     activation = "linear"
     if task and class_name == "BertTextClassifier":

@@ -329,3 +329,10 @@ def test_a_damaged_archive_never_ends_in_another_error(golden, tmp_path):
         except CheckpointError:
             refused += 1
     assert refused > 0
+
+
+def test_no_vector_is_kept_from_learning(golden):
+    """KerasHub's tokenizer may give [PAD] any id, and its vector learns like the others."""
+    model = BertModel(read_keras_model(golden / "classifier").config)
+    model(torch.tensor([[0, 1, 2]])).last_hidden_state[0, :, 0].sum().backward()
+    assert model.embeddings.word.weight.grad[:3].abs().sum(dim=1).min() > 0
