@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from bertx.atomic import write_json
 from bertx.bert.checkpoints.formats import is_single_file, read_config, read_tokenizer
-from bertx.bert.checkpoints.huggingface import load_weights
 from bertx.bert.config import BertConfig
 from bertx.bert.heads import BertForMaskedLM
 from bertx.bert.hub import fetch, has_scheme, unpacked
+from bertx.bert.initialization import WithoutInitialization
 from bertx.bert.model import BertModel
+from bertx.bert.pretrained import load_into
 from bertx.bert.tokenization.tokenizer import BertTokenizer
 from bertx.errors import CheckpointError
-
-logger = logging.getLogger(__name__)
 
 SOURCES_FILE = "sources.json"
 SOURCES_VERSION = 1
@@ -66,7 +64,8 @@ class Encoders:
         """
         if isinstance(name, BertConfig):
             return BertModel(name, add_pooling_layer)
-        model = BertModel(self._config(name), add_pooling_layer)
+        with WithoutInitialization():
+            model = BertModel(self._config(name), add_pooling_layer)
         self._load(model, name)
         return model
 
@@ -78,7 +77,8 @@ class Encoders:
         """
         if isinstance(name, BertConfig):
             return BertForMaskedLM(name)
-        model = BertForMaskedLM(self._config(name))
+        with WithoutInitialization():
+            model = BertForMaskedLM(self._config(name))
         self._load(model, name)
         return model
 
@@ -119,9 +119,7 @@ class Encoders:
         return name in self._models or name in self._tokenizers
 
     def _load(self, model: BertModel | BertForMaskedLM, name: str) -> None:
-        report = load_weights(model, self.folder(name))
-        level = logging.WARNING if report.new else logging.INFO
-        logger.log(level, "%s: %s", name, report.summary())
+        load_into(model, self.folder(name), model.config, name=name)
 
     def _path(self, name: str) -> Path:
         """Finds a folder or file once; later calls get the same."""
@@ -149,7 +147,7 @@ class _SavedEncoders(Encoders):
         self._folders = _read_sources(folder / SOURCES_FILE)
 
     def _load(self, model: BertModel | BertForMaskedLM, name: str) -> None:
-        """Leaves the model fresh: the run's own weights are about to be read into it."""
+        """Leaves the model without weights: the run's own are about to be read into it."""
 
     def _find(self, name: str) -> Path:
         if name not in self._folders:

@@ -106,9 +106,25 @@ class Pretrained(Saved):
 
 
 def load_into(
-    model: Saved, folder: Path, config: BertConfig, *, ignore_mismatched_sizes: bool = False
+    model: Saved,
+    folder: Path,
+    config: BertConfig,
+    *,
+    name: str | None = None,
+    ignore_mismatched_sizes: bool = False,
 ) -> None:
-    """Reads weights into a model that has none; those that the folder lacks are drawn."""
+    """Reads weights into a model that has none; those that the folder lacks are drawn.
+
+    Args:
+        model: The model.
+        folder: The checkpoint.
+        config: How fresh weights are drawn.
+        name: What the checkpoint is called in the log; None: as its folder.
+        ignore_mismatched_sizes: Whether a tensor of another shape is left out rather than an error.
+
+    Raises:
+        CheckpointError: The weights cannot be read, or do not fit.
+    """
     from bertx.bert.checkpoints.huggingface import load_weights, parameters_by_name
 
     report = load_weights(model, folder, ignore_mismatched_sizes=ignore_mismatched_sizes)
@@ -123,4 +139,4 @@ def load_into(
                 parameter.data.copy_(value)
     model.load_report = report
     level = logging.WARNING if fresh else logging.INFO
-    logger.log(level, "%s: %s", folder, report.summary())
+    logger.log(level, "%s: %s", name or folder, report.summary())

@@ -81,6 +81,15 @@ def test_a_masked_language_model_comes_with_its_head(tmp_path):
     assert torch.equal(model.head.dense.weight, saved.head.dense.weight)
 
 
+def test_nothing_is_drawn_that_is_about_to_be_read(tmp_path):
+    """Drawing takes longer than reading, and doubles the memory of a large encoder."""
+    make_encoder(tmp_path / "tiny")
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    Encoders([tmp_path]).model("tiny", add_pooling_layer=False)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_a_description_gives_a_fresh_model():
     torch.manual_seed(0)
     model = Encoders().model(BertConfig(**SIZES))
