@@ -144,9 +144,14 @@ def test_files_may_have_carriage_returns_and_lack_the_last_newline(tmp_path):
     assert Vocabulary.from_files(tmp_path).labels("labels") == ["a\x0bb", "c\x85d"]
 
 
-@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.integers(1, 9)))
+# What cannot be written is refused: see the next test.
+WRITABLE = st.text(st.characters(exclude_categories=["Cs"])).filter(
+    lambda token: not token.endswith("\r") and "@@NEWLINE@@" not in token
+)
+
+
+@given(st.dictionaries(WRITABLE, st.integers(1, 9)))
 def test_a_vocabulary_reads_back_equal(tmp_path_factory, counts):
-    counts = {token: count for token, count in counts.items() if not token.endswith("\r")}
     vocabulary = Vocabulary.from_instances({"labels": counts, "tokens": counts})
     folder = tmp_path_factory.mktemp("vocabulary")
     vocabulary.save_to_files(folder)
