@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Saved(nn.Module):
+class Saved(nn.Module, ABC):
     """Base of every model that goes into a checkpoint.
 
     Attributes:
@@ -30,9 +31,9 @@ class Saved(nn.Module):
     architecture: str
     load_report: LoadReport | None = None
 
+    @abstractmethod
     def settings(self) -> dict[str, object]:
         """Returns the keys of the model's `config.json`."""
-        raise NotImplementedError
 
     def save_pretrained(self, folder: str | Path, tokenizer: BertTokenizer | None = None) -> None:
         """Writes config.json, weights and tokenizer files as Hugging Face has them.
