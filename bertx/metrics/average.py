@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import cast
 
+from bertx.data.instance import JSON
 from bertx.metrics.metric import Statistic
 
 
@@ -34,3 +37,11 @@ class Average(Statistic):
     def merge(self, other: Average) -> None:
         """Adds what another one counted."""
         self.add(other._sum, other._count)
+
+    def state_dict(self) -> dict[str, JSON]:
+        """Returns what was counted; see `Statistic`."""
+        return {"sum": self._sum, "count": self._count}
+
+    def load_state_dict(self, state: Mapping[str, JSON]) -> None:
+        """Takes what `state_dict` returned; see `Statistic`."""
+        self._sum, self._count = cast(float, state["sum"]), cast(int, state["count"])

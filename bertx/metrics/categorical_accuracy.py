@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import cast
+
 from torch import Tensor
 
+from bertx.data.instance import JSON
 from bertx.errors import ConfigError
 from bertx.metrics.metric import Metric
 
@@ -46,3 +50,11 @@ class CategoricalAccuracy(Metric):
         """Adds what another one counted."""
         self._correct += other._correct
         self._total += other._total
+
+    def state_dict(self) -> dict[str, JSON]:
+        """Returns what was counted; see `Statistic`."""
+        return {"correct": self._correct, "total": self._total}
+
+    def load_state_dict(self, state: Mapping[str, JSON]) -> None:
+        """Takes what `state_dict` returned; see `Statistic`."""
+        self._correct, self._total = cast(int, state["correct"]), cast(int, state["total"])

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
+
+from bertx.data.instance import JSON
 
 
 class ConfusionCounts:
@@ -31,6 +35,15 @@ class ConfusionCounts:
         """Adds what another one counted."""
         if other._counts is not None:
             self._add(other._counts)
+
+    def state_dict(self) -> dict[str, JSON]:
+        """Returns what was counted; see `Statistic`."""
+        return {"counts": None if self._counts is None else self._counts.tolist()}
+
+    def load_state_dict(self, state: Mapping[str, JSON]) -> None:
+        """Takes what `state_dict` returned; see `Statistic`."""
+        counts = state["counts"]
+        self._counts = None if counts is None else torch.tensor(counts)
 
     def _add(self, counts: Tensor) -> None:
         self._counts = counts if self._counts is None else self._counts + counts

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from bertx.data.instance import JSON
 from bertx.errors import ConfigError
 from bertx.metrics.confusion import ConfusionCounts
 from bertx.metrics.metric import Metric
@@ -44,6 +46,14 @@ class FBeta(Metric):
     def merge(self, other: FBeta) -> None:
         """Adds what another one counted."""
         self._counts.merge(other._counts)
+
+    def state_dict(self) -> dict[str, JSON]:
+        """Returns what was counted; see `Statistic`."""
+        return self._counts.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, JSON]) -> None:
+        """Takes what `state_dict` returned; see `Statistic`."""
+        self._counts.load_state_dict(state)
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
         """Returns the values by name; see `Statistic`."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from torch import Tensor
 
+from bertx.data.instance import JSON
 from bertx.metrics.confusion import ConfusionCounts
 from bertx.metrics.metric import Metric
 
@@ -27,6 +29,14 @@ class MatthewsCorrelation(Metric):
     def merge(self, other: MatthewsCorrelation) -> None:
         """Adds what another one counted."""
         self._counts.merge(other._counts)
+
+    def state_dict(self) -> dict[str, JSON]:
+        """Returns what was counted; see `Statistic`."""
+        return self._counts.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, JSON]) -> None:
+        """Takes what `state_dict` returned; see `Statistic`."""
+        self._counts.load_state_dict(state)
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
         """Returns the values by name; see `Statistic`."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Self
 
 from torch import Tensor
 
 from bertx.config.registrable import Registrable
+from bertx.data.instance import JSON
 
 
 class Statistic(ABC):
@@ -24,6 +26,14 @@ class Statistic(ABC):
     @abstractmethod
     def merge(self, other: Self) -> None:
         """Adds what another one counted."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, JSON]:
+        """Returns what was counted, for a checkpoint or another process."""
+
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, JSON]) -> None:
+        """Takes what `state_dict` returned in place of what was counted."""
 
 
 class Metric(Statistic, Registrable):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, cast
 
+from bertx.data.instance import JSON
 from bertx.metrics.metric import Statistic
 
 LARGEST_EXPONENT: Final = 709.0  # what a float64 holds: math.exp(710) overflows
@@ -34,3 +36,12 @@ class TokenPrediction(Statistic):
     def merge(self, other: TokenPrediction) -> None:
         """Adds what another one counted."""
         self.add(loss_sum=other._loss_sum, correct=other._correct, total=other._total)
+
+    def state_dict(self) -> dict[str, JSON]:
+        """Returns what was counted; see `Statistic`."""
+        return {"loss_sum": self._loss_sum, "correct": self._correct, "total": self._total}
+
+    def load_state_dict(self, state: Mapping[str, JSON]) -> None:
+        """Takes what `state_dict` returned; see `Statistic`."""
+        self._loss_sum = cast(float, state["loss_sum"])
+        self._correct, self._total = cast(int, state["correct"]), cast(int, state["total"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from torch import Tensor, nn
 
@@ -10,7 +12,7 @@ from bertx.bert.config import BertConfig
 from bertx.config.registrable import Registrable
 from bertx.data.instance import JSON
 from bertx.metrics.metric import Statistic
-from bertx.models.regularizers import RegularizerApplicator
+from bertx.models.regularizers import Regularization, RegularizerApplicator
 
 Output = dict[str, Tensor]
 
@@ -24,9 +26,11 @@ class Model(nn.Module, Registrable):
         regularizer: The penalty that training adds to the loss.
     """
 
-    def __init__(self, regularizer: RegularizerApplicator | None = None) -> None:
+    def __init__(self, regularizer: Regularization | None = None) -> None:
         super().__init__()
-        self.regularizer = regularizer
+        self.regularizer = (
+            RegularizerApplicator(regularizer) if isinstance(regularizer, list) else regularizer
+        )
 
     @property
     @abstractmethod
@@ -62,3 +66,14 @@ class Model(nn.Module, Registrable):
     def regularization_penalty(self) -> Tensor | None:
         """Returns the penalty to add to the training loss, a scalar; None without a regularizer."""
         return None if self.regularizer is None else self.regularizer(self)
+
+
+@contextmanager
+def uncounted(model: Model) -> Iterator[None]:
+    """Leaves the metrics as they were, for passes through the model that are no further instances."""
+    states = [statistic.state_dict() for statistic in model.statistics]
+    try:
+        yield
+    finally:
+        for statistic, state in zip(model.statistics, states, strict=True):
+            statistic.load_state_dict(state)
