@@ -6,7 +6,9 @@
     ├── DataError         4   a data file, a prediction input, an output path
     ├── CheckpointError   4   weights, a run folder or an archive
     ├── TrainingError     5   the numbers failed: NaN, infinity
-    └── ExportError       5   an exported model computes something else than its run
+    ├── ExportError       5   an exported model computes something else than its run
+    ├── ProcessError     76   another process of the same run has ended or does not answer
+    └── Preempted        75   a training was told to stop; it can go on
 
 Each message says where, what is wrong (with the value), what was expected and what to do; one line per
 problem. A programming error stays a `TypeError` or `ValueError`.
@@ -53,7 +55,19 @@ class TrainingError(BertxError):
     exit_status = 5
 
 
+class ProcessError(BertxError):
+    """Another process of the same run has ended or does not answer; what it says itself is the cause."""
+
+    exit_status = 76
+
+
 class ExportError(BertxError):
     """An exported model does not compute what its run computes."""
 
     exit_status = 5
+
+
+class Preempted(BertxError):
+    """A training was told to stop, and has saved a checkpoint to go on from."""
+
+    exit_status = 75

@@ -12,11 +12,12 @@ PACKAGE = Path(__file__).parent.parent / "bertx"
 # From the ground up: a room imports from rooms on lower floors, and from its own.
 FLOORS = [
     {"errors"},
-    {"atomic", "progress", "log", "devices"},
+    {"atomic", "progress", "log", "devices", "world"},
     {"tar_gz"},
     {"config"},
     {"bert", "paths"},
-    {"data", "metrics"},
+    {"data"},
+    {"metrics"},
     {"models"},
     {"training"},
     {"experiment"},
