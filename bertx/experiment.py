@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,15 +11,13 @@ from typing import Literal, TypeAlias
 import numpy as np
 import torch
 
-from bertx.config.construct import Places, plan
 from bertx.config.registrable import Configurable, Lazy
-from bertx.config.signatures import config_parameters
-from bertx.config.suggestions import is_slip
 from bertx.data.dataset_readers.dataset_reader import DatasetReader
 from bertx.data.loader import DataLoader, SimpleDataLoader
 from bertx.data.vocabulary import Vocabulary
 from bertx.errors import ConfigError
 from bertx.models.model import Model
+from bertx.training.distributed import Distributed
 from bertx.training.trainer import Trainer
 
 SplitName: TypeAlias = Literal["train", "validation", "test"]
@@ -51,6 +47,7 @@ class Experiment(Configurable):
             the order, and generators as they are.
         numpy_seed: NumPy's seed, if it is to differ.
         pytorch_seed: torch's seed, if it is to differ.
+        distributed: The processes that train together; None: one.
         include_in_archive: Further files for `model.tar.gz`: patterns relative to the run folder.
     """
 
@@ -73,6 +70,7 @@ class Experiment(Configurable):
         random_seed: int | None = 13370,
         numpy_seed: int | None = None,
         pytorch_seed: int | None = None,
+        distributed: Distributed | None = None,
         include_in_archive: list[str] | None = None,
     ) -> None:
         self.dataset_reader, self.model, self.trainer = dataset_reader, model, trainer
@@ -93,6 +91,7 @@ class Experiment(Configurable):
             "numpy_seed": random_seed if numpy_seed is None else numpy_seed,
             "pytorch_seed": random_seed if pytorch_seed is None else pytorch_seed,
         }
+        self.distributed = distributed
         self.include_in_archive = include_in_archive or []
         self._check()
 
@@ -118,13 +117,21 @@ class Experiment(Configurable):
         """Returns the data loader of a split."""
         return self.data_loader if split == "train" else self.validation_data_loader
 
-    def seed_everything(self) -> None:
-        """Seeds the generators of Python, NumPy and torch."""
-        if (seed := self.seeds["random_seed"]) is not None:
+    def seed_everything(self, rank: int = 0) -> None:
+        """Seeds the generators of Python, NumPy and torch.
+
+        Args:
+            rank: Which of several processes this is, each of which drops out other units; 0: all do alike.
+        """
+        seeds = {
+            name: None if seed is None else (seed + rank) % (LARGEST_SEED + 1)
+            for name, seed in self.seeds.items()
+        }
+        if (seed := seeds["random_seed"]) is not None:
             random.seed(seed)
-        if (seed := self.seeds["numpy_seed"]) is not None:
+        if (seed := seeds["numpy_seed"]) is not None:
             np.random.seed(seed)
-        if (seed := self.seeds["pytorch_seed"]) is not None:
+        if (seed := seeds["pytorch_seed"]) is not None:
             torch.manual_seed(seed)
 
 
@@ -142,60 +149,6 @@ def _check_patterns(patterns: Sequence[str]) -> None:
                 f'include_in_archive: "{pattern}" is not inside the run folder; expected a pattern such as '
                 '"checkpoints/*.json"'
             )
-
-
-def plan_experiment(
-    config: object, source: str = "config", positions: Places | None = None
-) -> Lazy[Experiment]:
-    """Checks a config; nothing is built.
-
-    Raises:
-        ConfigError: One line for each problem.
-    """
-    register_components()
-    planned = plan(Experiment, config, source, positions)
-    check_index(planned, source)
-    return planned
-
-
-def check_index(planned: Lazy[Experiment], source: str = "config") -> None:
-    """Checks that each reader has the token indexers that the model reads.
-
-    The names of token indexers are the user's own, so that a slip in one shows only beside the model, whose
-    parameters `index` and those that end in `_index` name them.
-
-    Raises:
-        ConfigError: One does not.
-    """
-    model = planned.settings["model"]
-    for name, parameter in config_parameters(model.maker).items():
-        index = model.settings.get(name, parameter.default)
-        # A user's model may mean something else by the word.
-        if (name == "index" or name.endswith("_index")) and isinstance(index, str):
-            _check_index(planned, index, source)
-
-
-def _check_index(planned: Lazy[Experiment], index: str, source: str) -> None:
-    for key in ("dataset_reader", "validation_dataset_reader"):
-        reader = planned.settings.get(key)
-        indexers = None if reader is None else reader.settings.get("token_indexers")
-        if isinstance(indexers, dict) and index not in indexers:
-            place = next((lazy.place for lazy in indexers.values() if lazy.place), None) or source
-            hint = f'; did you mean "{index}"?' if any(is_slip(name, index) for name in indexers) else ""
-            raise ConfigError(
-                f'{place}: {key}.token_indexers: none is called "{index}", which the model reads '
-                f"(they are called: {', '.join(indexers)}){hint}"
-            )
-
-
-def register_components() -> None:
-    """Imports every module of the families, so that all that bertx ships has its registered name."""
-    for family in ("data.dataset_readers", "data.token_indexers", "metrics", "models", "training.callbacks"):
-        package = importlib.import_module(f"bertx.{family}")
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"bertx.{family}.{module.name}")
-    for name in ("data.loader", "data.collators", "data.batch_samplers", "training.gradient_descent"):
-        importlib.import_module(f"bertx.{name}")
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def registries():
     """Forgets, after the test, the components that it registered."""
     from bertx.config.schema import families
-    from bertx.experiment import register_components
+    from bertx.runs.planning import register_components
 
     register_components()
     known = [(family.registry, dict(family.registry)) for family in families().values()]

@@ -12,7 +12,8 @@ import pytest
 from bertx.config.file import read_config
 from bertx.config.schema import json_schema
 from bertx.errors import ConfigError
-from bertx.experiment import Experiment, plan_experiment, register_components
+from bertx.experiment import Experiment
+from bertx.runs.planning import plan_experiment, register_components
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.jsonnet"))
 EXT_VARS = {"DATA": "data", "ENCODER": "../fixtures/bert-tiny", "STUDENT": "student", "TEACHER": "teacher"}

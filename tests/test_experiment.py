@@ -7,9 +7,10 @@ import torch
 
 from bertx.config.registrable import Lazy
 from bertx.errors import ConfigError, DataError
-from bertx.experiment import plan_experiment, settings_to_blame
+from bertx.experiment import settings_to_blame
 from bertx.paths import find_data, with_paths_found
-from bertx.runs.train import TrainingRequest, plan_request, prepare
+from bertx.runs.planning import plan_experiment
+from bertx.runs.preparation import TrainingRequest, plan_request, prepare
 from tests.tiny import config, workplace
 
 

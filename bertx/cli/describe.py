@@ -33,7 +33,8 @@ def run(args: argparse.Namespace) -> None:
     """Runs the command."""
     from bertx.config.packages import include_package
     from bertx.config.schema import describe, describe_maker
-    from bertx.experiment import Experiment, register_components
+    from bertx.experiment import Experiment
+    from bertx.runs.planning import register_components
 
     register_components()
     for name in args.include_package:

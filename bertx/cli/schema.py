@@ -33,7 +33,8 @@ def run(args: argparse.Namespace) -> None:
 
     from bertx.config.packages import include_package
     from bertx.config.schema import family_named, json_schema
-    from bertx.experiment import Experiment, register_components
+    from bertx.experiment import Experiment
+    from bertx.runs.planning import register_components
 
     register_components()
     for name in args.include_package:
