@@ -33,13 +33,7 @@ local reader = {
   trainer: {
     num_epochs: 8,
     precision: "bf16",
-    optimizer: {
-      type: "adamw",
-      lr: 1e-3,
-      betas: [0.9, 0.98],
-      weight_decay: 0.01,
-      parameter_groups: [[["bias", "norm"], { weight_decay: 0.0 }]],
-    },
+    optimizer: { type: "adamw", lr: 1e-3, betas: [0.9, 0.98], weight_decay: 0.01 },
     learning_rate_scheduler: { type: "linear_with_warmup", warmup_steps: 0.02 },
     grad_norm: 1.0,
     validation_metric: "+similarity",

@@ -24,12 +24,7 @@ local reviews = "../fixtures/reviews/";
   data_loader: { batch_sampler: { type: "bucket", batch_size: 32 } },
   trainer: {
     num_epochs: 10,
-    optimizer: {
-      type: "adamw",
-      lr: 5e-4,
-      weight_decay: 0.01,
-      parameter_groups: [[["bias$", "norm\\.weight$"], { weight_decay: 0.0 }]],
-    },
+    optimizer: { type: "adamw", lr: 5e-4, weight_decay: 0.01 },
     learning_rate_scheduler: { type: "linear_with_warmup", warmup_steps: 0.1 },
     grad_norm: 1.0,
     validation_metric: "+accuracy",

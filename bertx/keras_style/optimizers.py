@@ -8,7 +8,8 @@ from typing import cast
 import torch
 
 from bertx.config.registrable import Lazy, Runtime
-from bertx.training.optimizers import NamedParameters, Optimizer, adamw
+from bertx.training.optimizers.adam import adamw
+from bertx.training.optimizers.optimizer import NamedParameters, Optimizer
 
 
 class AdamW:
@@ -55,7 +56,10 @@ class AdamW:
         wanted = [id(parameter) for _, parameter in named_parameters if parameter.requires_grad]
         if self._steps is None or wanted != [id(parameter) for parameter in _trained(self._steps)]:
             betas = (self.beta_1, self.beta_2)
-            self._steps = adamw(named_parameters, betas=betas, weight_decay=self.weight_decay)
+            # Keras decays biases and scales of norms as well.
+            self._steps = adamw(
+                named_parameters, betas=betas, weight_decay=self.weight_decay, decay_biases_and_norms=True
+            )
             self._steps.register_step_pre_hook(self._before_step)
             self.iterations = 0
         for group in self._steps.param_groups:

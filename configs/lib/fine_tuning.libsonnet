@@ -4,13 +4,7 @@
   trainer: {
     num_epochs: 3,
     precision: "bf16",
-    optimizer: {
-      type: "adamw",
-      lr: 5e-5,
-      weight_decay: 0.01,
-      // Biases and the scales of LayerNorm are not pulled towards zero.
-      parameter_groups: [[["bias$", "norm\\.weight$"], { weight_decay: 0.0 }]],
-    },
+    optimizer: { type: "adamw", lr: 5e-5, weight_decay: 0.01 },
     learning_rate_scheduler: { type: "linear_with_warmup", warmup_steps: 0.1 },
     grad_norm: 1.0,
     validation_metric: "+accuracy",
