@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -26,10 +27,13 @@ class Batch:
             (int64), `attention_mask` (bool, True for a real token) and `token_type_ids` (int64), each
             (batch, tokens). Label fields are int64, (batch,).
         rows: int64, (batch,): the rows' numbers in the data set.
+        is_filler: Whether it only keeps one of several processes busy that has no share in a small batch: its
+            loss does not count.
     """
 
     inputs: Inputs
     rows: npt.NDArray[np.int64]
+    is_filler: bool = False
 
     @property
     def size(self) -> int:
@@ -38,16 +42,31 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """Copies the tensors to a device; those that are there already are shared."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True), self.rows)
+
+    def part(self, rows: slice) -> Batch:
+        """Returns some of the rows, without copying; they stay padded as they are."""
+        return self._map(lambda tensor: tensor[rows], self.rows[rows])
+
+    def share(self, rank: int, size: int) -> Batch:
+        """Returns the rows that are one process's share; one row as a filler if there is none for it."""
+        if size == 1:
+            return self
+        if rank < self.size:
+            return self.part(slice(rank, None, size))
+        return replace(self.part(slice(0, 1)), is_filler=True)
+
+    def _map(self, change: Callable[[Tensor], Tensor], rows: npt.NDArray[np.int64]) -> Batch:
         inputs: Inputs = {}
         for name, value in self.inputs.items():
             if isinstance(value, Tensor):
-                inputs[name] = value.to(device, non_blocking=True)
+                inputs[name] = change(value)
             else:
                 inputs[name] = {
-                    indexer: {kind: tensor.to(device, non_blocking=True) for kind, tensor in tensors.items()}
+                    indexer: {kind: change(tensor) for kind, tensor in tensors.items()}
                     for indexer, tensors in value.items()
                 }
-        return Batch(inputs, self.rows)
+        return Batch(inputs, rows, self.is_filler)
 
 
 def padded_texts(dataset: EncodedDataset, rows: npt.NDArray[np.int64]) -> Inputs:

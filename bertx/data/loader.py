@@ -31,10 +31,12 @@ class DataLoader(Registrable):
 
     Attributes:
         collator: What is done to each padded batch.
+        num_workers: Threads that make batches ahead.
     """
 
     default_implementation = "simple"
     collator: Collator
+    num_workers: int = 0
 
     @abstractmethod
     def plan(self, dataset: EncodedDataset, *, seed: int, epoch: int) -> list[Rows]:
@@ -92,6 +94,8 @@ class SimpleDataLoader(DataLoader):
         batches_per_epoch: Ends an epoch after so many batches; the next one goes on where it stopped, into
             the next pass over the data if need be. `None`: one pass.
         collator: What is done to each padded batch; `None`: nothing more.
+        num_workers: Threads that make batches ahead, while others are computed; 0: none. The batches are the
+            same.
     """
 
     def __init__(
@@ -102,6 +106,7 @@ class SimpleDataLoader(DataLoader):
         batch_sampler: BatchSampler | None = None,
         batches_per_epoch: int | None = None,
         collator: Collator | None = None,
+        num_workers: int = 0,
     ) -> None:
         decided = {"batch_size": batch_size is not None, "shuffle": not shuffle, "drop_last": drop_last}
         excluded = [name for name, given in decided.items() if given]
@@ -113,6 +118,9 @@ class SimpleDataLoader(DataLoader):
         for name, value in {"batch_size": batch_size, "batches_per_epoch": batches_per_epoch}.items():
             if value is not None and value < 1:
                 raise ConfigError(f"{name}: is {value}; expected 1 or more")
+        if num_workers < 0:
+            raise ConfigError(f"num_workers: is {num_workers}; expected 0 or more")
+        self.num_workers = num_workers
         self.batch_size = batch_size or DEFAULT_BATCH_SIZE
         self.shuffle = shuffle
         self.drop_last = drop_last

@@ -9,11 +9,11 @@ Source: AllenNLP 2.10, `allennlp/data/vocabulary.py`, `save_to_files` and `set_f
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from bertx.atomic import write_text
 from bertx.errors import DataError
 
 PATTERNS_FILE = "non_padded_namespaces.txt"
@@ -77,9 +77,7 @@ def write_files(directory: Path, patterns: Sequence[str], namespaces: Mapping[st
             f"give an empty folder"
         )
     for name, text in files.items():
-        temporary = directory / f".{name}.{os.getpid()}"
-        temporary.write_bytes(text.encode("utf-8"))
-        os.replace(temporary, directory / name)
+        write_text(directory / name, text)
 
 
 def _lines(file: Path) -> list[str]:
