@@ -14,7 +14,7 @@ from bertx.config.construct import filled
 from bertx.config.registrable import Lazy
 from bertx.data.cache import encode_file
 from bertx.data.encoded import EncodedDataset
-from bertx.data.label_counts import add_counts
+from bertx.data.label_counts import Counts, add_counts
 from bertx.data.split import Split
 from bertx.data.vocabulary import Vocabulary
 from bertx.errors import ConfigError, DataError
@@ -95,14 +95,22 @@ def report_unseen_labels(splits: Mapping[SplitName, Split]) -> None:
                 logger.warning("%s data: labels that training has not seen: %s", name, shown)
 
 
-def make_model(experiment: Experiment, vocabulary: Vocabulary, encoders: Encoders) -> Model:
+def make_model(
+    experiment: Experiment, vocabulary: Vocabulary, encoders: Encoders, label_counts: Counts | None = None
+) -> Model:
     """Builds the model and checks that it reads what the token indexers give.
+
+    Args:
+        experiment: Describes the model and has the readers.
+        vocabulary: Numbers the labels.
+        encoders: Finds pretrained encoders.
+        label_counts: How often each label occurs in the training data; None: the model is not to be trained.
 
     Raises:
         ConfigError: It asks for a token indexer that is not there, or one has pieces unknown to the encoder.
     """
     with settings_to_blame():
-        model = experiment.model.build_with(vocab=vocabulary, encoders=encoders)
+        model = experiment.model.build_with(vocab=vocabulary, encoders=encoders, label_counts=label_counts)
     for reader in (experiment.dataset_reader, experiment.validation_dataset_reader):
         for index, config in model.encoder_configs.items():
             if index not in reader.token_indexers:

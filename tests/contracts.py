@@ -63,21 +63,46 @@ def counts_alike_in_any_batches(make_metric) -> None:
     assert all(np.isnan(value) for value in whole.get_metric().values())
 
 
-def takes_a_step_down(make_optimizer) -> None:
+def takes_a_step_down(make_optimizer, *, is_sparse: bool) -> None:
     """An optimizer lowers a quadratic and leaves frozen parameters alone."""
-    moving, frozen = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(3), requires_grad=False)
+    moving, frozen = (torch.nn.Parameter(torch.ones(3, 2), requires_grad=grad) for grad in (True, False))
     optimizer = make_optimizer(named_parameters=[("moving", moving), ("frozen", frozen)])
-    moving.square().sum().backward()
-    optimizer.step()
-    assert float(moving.detach().square().sum()) < 3
-    assert frozen.tolist() == [1, 1, 1]
+
+    def loss() -> float:
+        moving.grad = 2 * moving.detach()
+        moving.grad = moving.grad.to_sparse(1) if is_sparse else moving.grad
+        return float(moving.detach().square().sum())
+
+    loss()
+    optimizer.step(loss)
+    assert loss() < 6
+    assert bool((frozen == 1).all())
 
 
-def fills_in_place(initializer) -> None:
-    """An initializer fills a matrix with finite numbers, in place."""
-    matrix = torch.full((4, 6), torch.nan)
-    initializer(matrix)
-    assert bool(matrix.isfinite().all())
+def fills_in_place(initializer, shape: tuple[int, ...]) -> None:
+    """An initializer fills a tensor with finite numbers, in place."""
+    tensor = torch.full(shape, torch.nan)
+    initializer(tensor, "embeddings.token_type_embeddings.weight")  # one that bert-tiny has as well
+    assert bool(tensor.isfinite().all())
+
+
+def prefers_the_label(loss) -> None:
+    """A loss is the smaller the likelier the label is, and 0 without known labels."""
+    logits = torch.tensor([[2.0, 0.0, -1.0]])
+    sizes = [float(loss(logits, torch.tensor([label]))[0]) for label in range(3)]
+    assert 0 < sizes[0] < sizes[1] < sizes[2]
+    assert [float(value) for value in loss(logits, torch.tensor([-100]))] == [0, 0]
+
+
+def makes_gradients_only(objective, model, batch) -> None:
+    """An objective gives every parameter a gradient, counts the batch once and leaves the weights alone."""
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.train()
+    output = objective(model, lambda: model(**batch.inputs), lambda output: output["loss"].backward())
+    assert output["loss"].isfinite()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert model.accuracy.state_dict()["total"] == batch.size
 
 
 def penalises_size(regularizer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from bertx.atomic import write_json
 from bertx.bert.checkpoints.formats import is_single_file, read_config, read_tokenizer
@@ -28,7 +29,12 @@ class Encoders:
         search: Folders that relative names start from, tried in order: usually that of the config file, then
             the working directory. What is in none of them is looked up among the presets and on the Hugging
             Face hub, and so is what begins with `hf://`; `kaggle://` leads to Kaggle.
+
+    Attributes:
+        has_weights: False if weights are elsewhere and about to be read, so that none are to be looked for.
     """
+
+    has_weights: ClassVar[bool] = True
 
     def __init__(self, search: Sequence[Path] = (Path(),)) -> None:
         self._search = tuple(search)
@@ -96,13 +102,18 @@ class Encoders:
         self._tokenizers.add(name)
         return tokenizer
 
+    def take_sizes(self, other: Encoders) -> None:
+        """Takes over what another found out about the sizes of encoders, to be saved under their names."""
+        self._models |= other._models
+
     def save(self, folder: Path) -> None:
         """Writes config.json and tokenizer files of every name in use, for `Encoders.saved`.
 
         The first name's files go directly into the folder, further ones into `2`, `3` and so on.
         """
         folders: dict[str, str] = {}
-        for number, name in enumerate((name for name in self._paths if self._in_use(name)), start=1):
+        names = dict.fromkeys(name for name in (*self._paths, *self._models) if self._in_use(name))
+        for number, name in enumerate(names, start=1):
             folders[name] = "." if number == 1 else str(number)
             if name in self._models:
                 write_json(folder / folders[name] / "config.json", self._models[name].to_dict())
@@ -140,6 +151,8 @@ class Encoders:
 
 class _SavedEncoders(Encoders):
     """Encoders of a run folder, whose weights are elsewhere in it."""
+
+    has_weights: ClassVar[bool] = False
 
     def __init__(self, folder: Path) -> None:
         super().__init__(())

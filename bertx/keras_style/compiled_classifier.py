@@ -50,7 +50,7 @@ class CompiledClassifier(BertForClassification):
     def __init__(self, encoder: BertModel, num_classes: int, dropout: float, activation: Activation) -> None:
         super().__init__(Vocabulary(), encoder, dropout=dropout, num_labels=num_classes)
         self.activation = activation
-        self.loss = SparseCategoricalCrossentropy()
+        self.compiled_loss = SparseCategoricalCrossentropy()
         self.counted: Sequence[Metric] = ()
 
     def forward(
@@ -68,7 +68,7 @@ class CompiledClassifier(BertForClassification):
         outputs = self.activation(output["logits"])  # (batch, classes)
         output["outputs"] = outputs
         if label is not None:
-            output["loss"] = self.loss(label, outputs, sample_weight)
+            output["loss"] = self.compiled_loss(label, outputs, sample_weight)
             for metric in self.counted:
                 metric(outputs.detach(), label)
         return output

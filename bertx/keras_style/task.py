@@ -74,7 +74,7 @@ class Task:
         """
         self.optimizer = Adam(5e-5) if optimizer == "auto" else optimizer
         from_logits = self.model.activation is not ACTIVATIONS["softmax"]
-        self.model.loss = SparseCategoricalCrossentropy(from_logits) if loss == "auto" else loss
+        self.model.compiled_loss = SparseCategoricalCrossentropy(from_logits) if loss == "auto" else loss
         self.model.counted = [SparseCategoricalAccuracy()] if metrics == "auto" else list(metrics)
 
     def fit(

@@ -7,24 +7,26 @@ from __future__ import annotations
 
 from collections import Counter
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bertx.bert.config import BertConfig
 from bertx.bert.encoders import Encoders
 from bertx.bert.initialization import initialize
 from bertx.bert.lora import Lora, add_lora
 from bertx.bert.model import BertModel
-from bertx.config.registrable import FromPython, Runtime
-from bertx.data.encoded import UNSEEN_LABEL
+from bertx.config.registrable import FromPython, Lazy, Runtime
 from bertx.data.instance import JSON
+from bertx.data.label_counts import Counts
 from bertx.data.vocabulary import Vocabulary
 from bertx.errors import ConfigError
 from bertx.metrics.categorical_accuracy import CategoricalAccuracy
 from bertx.metrics.metric import Metric, Statistic
-from bertx.models.initializers import InitializerApplicator
+from bertx.models.initializers.applicator import Initialization, initialize_by
+from bertx.models.losses.classification_loss import Classes, ClassificationLoss
+from bertx.models.losses.cross_entropy import CrossEntropy
 from bertx.models.model import Model, Output
-from bertx.models.regularizers import RegularizerApplicator
+from bertx.models.regularizers import Regularization
 
 
 @Model.register("bert_for_classification")
@@ -46,6 +48,8 @@ class BertForClassification(Model):
         initializer: Initialises the linear layer only; its parameters are `weight` and `bias`.
         regularizer: The penalty that training adds to the loss.
         metrics: Metrics counted beside `accuracy`, by the name that their values are reported under.
+        loss: What is made small; None: the cross-entropy of all labels alike.
+        label_counts: How often each label occurs in the training data, for class weights; None: unknown.
         encoders: Finds the encoder; None: a new one that searches the working directory and the hub.
 
     Raises:
@@ -64,10 +68,12 @@ class BertForClassification(Model):
         index: str = "bert",
         label_namespace: str = "labels",
         trainable: bool = True,
-        initializer: InitializerApplicator | None = None,
-        regularizer: RegularizerApplicator | None = None,
+        initializer: Initialization | None = None,
+        regularizer: Regularization | None = None,
         metrics: dict[str, Metric] | None = None,
         lora: Lora | None = None,
+        loss: Lazy[ClassificationLoss] | None = None,
+        label_counts: Runtime[Counts | None] = None,
         encoders: Runtime[Encoders | None] = None,
     ) -> None:
         if not 0 <= dropout < 1:
@@ -85,8 +91,11 @@ class BertForClassification(Model):
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(self.bert.config.hidden_size, len(self.labels))
         initialize(self.classifier, self.bert.config)
-        if initializer is not None:
-            initializer(self.classifier)
+        initialize_by(initializer, self.classifier)
+        classes = Classes(
+            self.labels, None if label_counts is None else label_counts.get(label_namespace, {})
+        )
+        self.loss = CrossEntropy(classes) if loss is None else loss.build(classes=classes)
         self.accuracy = CategoricalAccuracy()
         self.metrics = metrics or {}
         _check_names(self.metrics)
@@ -101,17 +110,17 @@ class BertForClassification(Model):
                 has no share in the loss. None: there is no loss, and nothing is counted.
 
         Returns:
-            `logits` and `probs`, float, (batch, num_labels); `loss`, a scalar, if there are labels: the mean
-            over known ones, 0 if none is known.
+            `logits` and `probs`, float, (batch, num_labels). If there are labels `loss`, a scalar: the mean
+            over known ones, 0 if none is known; and `num_targets`, a scalar: how many these are, or the sum
+            of their class weights.
         """
         ids = tokens[self.index]
         pooled = self.bert(ids["input_ids"], ids["attention_mask"], ids["token_type_ids"]).pooled
-        logits = self.classifier(self.dropout(pooled)).float()  # (batch, num_labels)
+        logits = in_float32(self.classifier(self.dropout(pooled)))  # (batch, num_labels)
         output = {"logits": logits, "probs": logits.softmax(dim=-1)}
         if label is not None:
             label = label.long()
-            loss_sum = F.cross_entropy(logits, label, ignore_index=UNSEEN_LABEL, reduction="sum")
-            output["loss"] = loss_sum / (label != UNSEEN_LABEL).sum().clamp(min=1)
+            output["loss"], output["num_targets"] = self.loss(logits, label)
             self._count(logits.detach(), label)
         return output
 
@@ -146,6 +155,11 @@ class BertForClassification(Model):
     def adapted(self) -> nn.Module:
         """BERT and the linear layer."""
         return nn.ModuleDict({"bert": self.bert, "classifier": self.classifier})
+
+
+def in_float32(numbers: Tensor) -> Tensor:
+    """Widens half precision, in which sums and exponentials lose too much; doubles stay doubles."""
+    return numbers.to(torch.promote_types(numbers.dtype, torch.float32))
 
 
 def class_names(vocab: Vocabulary, label_namespace: str, num_labels: int | None) -> list[str]:

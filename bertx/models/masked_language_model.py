@@ -18,9 +18,9 @@ from bertx.data.instance import JSON
 from bertx.errors import ConfigError
 from bertx.metrics.metric import Statistic
 from bertx.metrics.token_prediction import TokenPrediction
-from bertx.models.initializers import InitializerApplicator
+from bertx.models.initializers.applicator import Initialization, initialize_by
 from bertx.models.model import Model, Output
-from bertx.models.regularizers import RegularizerApplicator
+from bertx.models.regularizers import Regularization
 
 
 @Model.register("masked_language_model")
@@ -42,16 +42,15 @@ class MaskedLanguageModel(Model):
         bert_model: str | BertConfig,
         *,
         index: str = "bert",
-        initializer: InitializerApplicator | None = None,
-        regularizer: RegularizerApplicator | None = None,
+        initializer: Initialization | None = None,
+        regularizer: Regularization | None = None,
         lora: Lora | None = None,
         encoders: Runtime[Encoders | None] = None,
     ) -> None:
         super().__init__(regularizer)
         self.index = index
         self.masked_lm: BertForMaskedLM = (encoders or Encoders()).masked_lm(bert_model)
-        if initializer is not None:
-            initializer(self.masked_lm)
+        initialize_by(initializer, self.masked_lm)
         if lora is not None:
             add_lora(self.masked_lm.bert, lora)
         self.prediction = TokenPrediction()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -90,3 +91,8 @@ class RegularizerApplicator(Configurable):
             logger.warning('regularizer: "%s" picks none of the trainable parameters %s', expression, names)
         self._has_warned = True
         return torch.stack(penalties).sum() if penalties else torch.zeros(())
+
+
+Regularization: TypeAlias = RegularizerApplicator | list[tuple[str, Regularizer]]
+"""What a config may say: AllenNLP 2's `{regexes: [[expression, regularizer]]}`, or AllenNLP 0.9's list
+`[[expression, regularizer]]`."""

@@ -25,7 +25,7 @@ from bertx.errors import ConfigError
 from bertx.metrics.average import Average
 from bertx.metrics.metric import Statistic
 from bertx.models.model import Model, Output
-from bertx.models.regularizers import RegularizerApplicator
+from bertx.models.regularizers import Regularization
 
 
 @Model.register("sentence_distillation")
@@ -66,7 +66,7 @@ class SentenceDistillation(Model):
         temperature: float = 0.05,
         vector_weight: float = 10.0,
         remember: bool = False,
-        regularizer: RegularizerApplicator | None = None,
+        regularizer: Regularization | None = None,
         lora: Lora | None = None,
         encoders: Runtime[Encoders | None] = None,
     ) -> None:

@@ -143,8 +143,8 @@ def test_a_model_that_is_not_compiled_does_not_train():
 
 
 def test_probabilities_are_compiled_as_probabilities():
-    assert classifier(activation="softmax").model.loss.from_logits is False
-    assert classifier().model.loss.from_logits is True
+    assert classifier(activation="softmax").model.compiled_loss.from_logits is False
+    assert classifier().model.compiled_loss.from_logits is True
     assert classifier().optimizer.learning_rate == 5e-5
 
 

@@ -14,11 +14,13 @@ from bertx.errors import ConfigError
 from bertx.metrics.categorical_accuracy import CategoricalAccuracy
 from bertx.metrics.fbeta import FBeta
 from bertx.models.bert_for_classification import BertForClassification
-from bertx.models.initializers import Constant, InitializerApplicator
+from bertx.models.initializers.applicator import InitializerApplicator
+from bertx.models.initializers.drawn import constant
+from bertx.models.losses.focal import Focal
 from bertx.models.model import Model
 from bertx.models.regularizers import L2, RegularizerApplicator
 from tests.bert.reference import random_batch, randomized, reference_config
-from tests.models.tiny import CONFIG, classifier, padded, part, vocabulary
+from tests.models.tiny import CONFIG, SIZES, classifier, padded, part, vocabulary
 
 
 @pytest.fixture
@@ -60,6 +62,7 @@ def test_forward_gives_logits_probabilities_and_with_labels_a_loss(tokens):
         "logits": (4, 3),
         "probs": (4, 3),
         "loss": (),
+        "num_targets": (),
     }
     torch.testing.assert_close(output["probs"], output["logits"].softmax(dim=1))
 
@@ -206,7 +209,7 @@ def test_dropout_must_be_a_probability(dropout):
 
 
 def test_the_initializer_sees_the_last_layer_only():
-    everything = InitializerApplicator([("^weight$", Constant(2.0)), ("^bias$", Constant(3.0))])
+    everything = InitializerApplicator([("^weight$", constant(2.0)), ("^bias$", constant(3.0))])
     model = BertForClassification(vocabulary("a", "b"), CONFIG, initializer=everything)
     assert model.classifier.weight.unique().tolist() == [2.0]
     assert model.classifier.bias.unique().tolist() == [3.0]
@@ -306,3 +309,29 @@ def test_lora_in_an_encoder_that_is_not_trained_is_refused():
     message = "model.trainable: false leaves nothing for model.lora to train; drop one"
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         BertForClassification(vocabulary("a", "b"), CONFIG, trainable=False, lora=Lora(2))
+
+
+def test_the_loss_of_a_config_is_used_and_tells_over_how_much_it_is_a_mean(tokens):
+    loss = {"class_weights": {"good": 3.0}, "label_smoothing": 0.1}
+    config = {"type": "bert_for_classification", "bert_model": SIZES, "loss": loss}
+    model = plan(Model, config).build(vocab=vocabulary("bad", "good")).eval()
+    label = torch.tensor([0, 1, -100, 1])
+    output = model(tokens, label)
+    expected = F.cross_entropy(output["logits"], label, torch.tensor([1.0, 3.0]), label_smoothing=0.1)
+    torch.testing.assert_close(output["loss"], expected)
+    assert output["num_targets"].item() == 7.0
+
+
+def test_balanced_weights_come_from_the_training_data_and_are_saved():
+    settings = {"bert_model": SIZES, "loss": {"type": "focal", "class_weights": "balanced"}}
+    planned = plan(Model, {"type": "bert_for_classification", **settings})
+    counts = {"labels": {"good": 6, "bad": 2}}
+    trained = planned.build(vocab=vocabulary("bad", "good"), label_counts=counts)
+    opened = planned.build(vocab=vocabulary("bad", "good"))
+    assert isinstance(opened.loss, Focal) and opened.loss.balanced.isnan().all()
+    opened.load_state_dict(trained.state_dict())
+    assert opened.loss.balanced.tolist() == pytest.approx([2.0, 2 / 3])
+
+
+def test_the_default_loss_saves_nothing():
+    assert not [name for name, _ in classifier().named_buffers() if name.startswith("loss")]

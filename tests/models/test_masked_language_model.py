@@ -6,7 +6,8 @@ import torch
 import transformers
 
 from bertx.errors import ConfigError
-from bertx.models.initializers import Constant, InitializerApplicator
+from bertx.models.initializers.applicator import InitializerApplicator
+from bertx.models.initializers.drawn import constant
 from bertx.models.masked_language_model import MaskedLanguageModel
 from tests.bert.reference import random_batch, randomized, reference_config
 from tests.models.tiny import CONFIG
@@ -93,7 +94,7 @@ def test_without_targets_it_predicts_every_position(model, reference, batch):
 
 def test_the_initializer_sees_encoder_and_head():
     zero_bias = InitializerApplicator(
-        [(r"^head\.decoder\.bias$", Constant(2.0)), ("^bert.*bias", Constant(3.0))]
+        [(r"^head\.decoder\.bias$", constant(2.0)), ("^bert.*bias", constant(3.0))]
     )
     model = MaskedLanguageModel(CONFIG, initializer=zero_bias)
     assert model.masked_lm.head.decoder.bias.unique().tolist() == [2.0]

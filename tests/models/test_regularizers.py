@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from bertx.config.construct import plan
+from bertx.models.model import Model
 from bertx.models.regularizers import L1, L2, RegularizerApplicator
+from tests.models.tiny import SIZES, vocabulary
 
 
 @pytest.fixture
@@ -50,6 +52,15 @@ def test_nothing_picked_is_0_and_warned_about_once(network, caplog):
     ]
 
 
-def test_a_config_pairs_expressions_with_regularizers(network):
-    config = {"regexes": [["bias", {"type": "l1", "alpha": 0.1}]]}
-    assert plan(RegularizerApplicator, config).build()(network).item() == pytest.approx(1.1)
+@pytest.mark.parametrize(
+    "config",
+    [{"regexes": [["bias", {"type": "l1", "alpha": 0.1}]]}, [["bias", {"type": "l1", "alpha": 0.1}]]],
+    ids=["object", "list of 0.9"],
+)
+def test_both_forms_of_allennlp_are_understood(config):
+    settings = {"type": "bert_for_classification", "bert_model": SIZES, "regularizer": config}
+    model = plan(Model, settings).build(vocab=vocabulary("a", "b"))
+    for parameter in model.parameters():
+        torch.nn.init.ones_(parameter)
+    biases = sum(p.numel() for name, p in model.named_parameters() if "bias" in name)
+    assert model.regularization_penalty().item() == pytest.approx(0.1 * biases)

@@ -10,14 +10,15 @@ from bertx.data.vocabulary import Vocabulary
 from bertx.models.bert_for_classification import BertForClassification
 from tests.bert.reference import randomized
 
-CONFIG = BertConfig(
-    vocab_size=50,
-    hidden_size=24,
-    num_hidden_layers=2,
-    num_attention_heads=3,
-    intermediate_size=40,
-    max_position_embeddings=16,
-)
+SIZES = {
+    "vocab_size": 50,
+    "hidden_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 40,
+    "max_position_embeddings": 16,
+}
+CONFIG = BertConfig(**SIZES)
 
 
 def vocabulary(*labels: str) -> Vocabulary:
