@@ -31,14 +31,20 @@ if TYPE_CHECKING:
     from bertx.data.vocabulary import Vocabulary as Vocabulary
     from bertx.metrics.metric import Metric as Metric
     from bertx.models.bert_for_classification import BertForClassification as BertForClassification
-    from bertx.models.initializers import Initializer as Initializer
+    from bertx.models.initializers.initializer import Initializer as Initializer
+    from bertx.models.losses.classification_loss import ClassificationLoss as ClassificationLoss
     from bertx.models.model import Model as Model
     from bertx.models.regularizers import Regularizer as Regularizer
     from bertx.runs.run import Run as Run
     from bertx.runs.run import load as load
     from bertx.training.callbacks.trainer_callback import TrainerCallback as TrainerCallback
-    from bertx.training.learning_rate_schedulers import LearningRateScheduler as LearningRateScheduler
-    from bertx.training.optimizers import Optimizer as Optimizer
+    from bertx.training.learning_rate_schedulers.learning_rate_scheduler import (
+        LearningRateScheduler as LearningRateScheduler,
+    )
+    from bertx.training.momentum_schedulers import MomentumScheduler as MomentumScheduler
+    from bertx.training.moving_averages import MovingAverage as MovingAverage
+    from bertx.training.objectives.objective import Objective as Objective
+    from bertx.training.optimizers.optimizer import Optimizer as Optimizer
     from bertx.training.trainer import Trainer as Trainer
 
 _HOMES = {
@@ -53,13 +59,17 @@ _HOMES = {
     "bertx.data.vocabulary": ("Vocabulary",),
     "bertx.metrics.metric": ("Metric",),
     "bertx.models.bert_for_classification": ("BertForClassification",),
-    "bertx.models.initializers": ("Initializer",),
+    "bertx.models.initializers.initializer": ("Initializer",),
+    "bertx.models.losses.classification_loss": ("ClassificationLoss",),
     "bertx.models.model": ("Model",),
     "bertx.models.regularizers": ("Regularizer",),
     "bertx.runs.run": ("Run", "load"),
     "bertx.training.callbacks.trainer_callback": ("TrainerCallback",),
-    "bertx.training.learning_rate_schedulers": ("LearningRateScheduler",),
-    "bertx.training.optimizers": ("Optimizer",),
+    "bertx.training.learning_rate_schedulers.learning_rate_scheduler": ("LearningRateScheduler",),
+    "bertx.training.momentum_schedulers": ("MomentumScheduler",),
+    "bertx.training.moving_averages": ("MovingAverage",),
+    "bertx.training.objectives.objective": ("Objective",),
+    "bertx.training.optimizers.optimizer": ("Optimizer",),
     "bertx.training.trainer": ("Trainer",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -11,6 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bertx.errors import DataError, UsageError
+
+# The second is what safetensors writes to.
+LEFTOVER = re.compile(r"\.(?P<name>.+)\.(?P<mark>old|[0-9a-f]{12})\.part|\.tmp[0-9A-Za-z]{6}")
 
 
 @contextmanager
@@ -67,6 +72,37 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise not_writable(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Deletes what a program that was killed while it wrote left below a folder.
+
+    What it was about to replace, and had moved aside, takes its old place again.
+    """
+    found = [(path, LEFTOVER.fullmatch(path.name)) for path in folder.rglob(".*")]
+    for path, match in found:
+        if match is None:
+            continue
+        if match["mark"] == "old" and not path.with_name(match["name"]).exists():
+            os.replace(path, path.with_name(match["name"]))
+        elif path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Waits until a file, or the list of a folder's files, is on the disk and outlives a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        error.filename = str(path)
+        # Windows cannot flush a folder, and some network disks cannot either.
+        if not path.is_dir() or error.errno not in (errno.EINVAL, errno.EACCES, errno.EBADF):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def require_no_folder(path: Path) -> None:

@@ -25,6 +25,7 @@ class Progress:
     """
 
     lines_only: ClassVar[bool] = False  # set by --file-friendly-logging
+    silent: ClassVar[bool] = False  # set where another process shows the same
 
     def __init__(self, description: str, total: int | None, *, unit: str = "it") -> None:
         self.description, self.total, self.unit = description, total, unit
@@ -36,7 +37,7 @@ class Progress:
     @classmethod
     def shows_bars(cls) -> bool:
         """Whether progress is shown as a bar: on a terminal, unless lines were asked for."""
-        return sys.stderr.isatty() and not cls.lines_only
+        return sys.stderr.isatty() and not cls.lines_only and not cls.silent
 
     def __enter__(self) -> Progress:
         if self.shows_bars():
@@ -50,7 +51,7 @@ class Progress:
         if self._bar is not None:
             self._bar.set_postfix_str(self._note, refresh=False)
             self._bar.update(amount)
-        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+        elif not self.silent and time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             logger.info(self.line())
 

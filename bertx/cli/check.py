@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> None:
     """Runs the command; prints `ok` for each good config."""
     from bertx.config.packages import include_package
     from bertx.errors import ConfigError
-    from bertx.runs.train import TrainingRequest, plan_request
+    from bertx.runs.preparation import TrainingRequest, plan_request
 
     for name in args.include_package:
         include_package(name)

@@ -30,7 +30,8 @@ examples:
   bertx evaluate runs/quickstart fixtures/reviews/test.jsonl
   bertx predict runs/quickstart input.jsonl
 
-exit status: 0 good, 1 a bug, 2 config or usage, 4 data or file, 5 the numbers failed, 130 interrupted
+exit status: 0 good, 1 a bug, 2 config or usage, 4 data or file, 5 the numbers failed,
+75 stopped by SIGTERM with a checkpoint to go on from, 130 interrupted
 """
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from bertx.data.split import Split
-from bertx.runs.train import Prepared, TrainingRequest, prepare
+from bertx.runs.preparation import Prepared, TrainingRequest, prepare
 from bertx.training.gradient_descent import GradientDescentTrainer
 
 
@@ -67,7 +67,11 @@ def _size_lines(prepared: Prepared, trainer: GradientDescentTrainer) -> list[str
     weight_bytes = parameters * 4
     # Weights, gradients and the two averages of Adam.
     memory = weight_bytes + trained * 12 + activation_bytes
-    disk = 2 * weight_bytes  # best/ and model.tar.gz
+    checkpointer = trainer.loop.checkpointer
+    kept = checkpointer.count or trainer.num_epochs if checkpointer.saves_regularly else 0
+    # best/ and model.tar.gz; a checkpoint has the weights, the two averages, and those of a moving average.
+    averaged = 0 if trainer.loop.selection.moving_average is None else trained * 4
+    disk = 2 * weight_bytes + kept * (weight_bytes + trained * 8 + averaged)
     return [
         f"parameters: {parameters:,}, of which {trained:,} are trained",
         f"memory: about {_megabytes(memory)} beside Python and torch; largest batch {batch_tokens:,} tokens",

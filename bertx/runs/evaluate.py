@@ -53,10 +53,10 @@ class _Pool:
     """Adds up the evaluations of several files."""
 
     loss_sum: float = 0.0
-    num_targets: int = 0
+    num_targets: float = 0.0
     statistics: list[Statistic] = field(default_factory=list)
 
-    def add(self, statistics: Sequence[Statistic], loss_sum: float, num_targets: int) -> None:
+    def add(self, statistics: Sequence[Statistic], loss_sum: float, num_targets: float) -> None:
         self.loss_sum += loss_sum
         self.num_targets += num_targets
         if not self.statistics:

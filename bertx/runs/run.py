@@ -31,11 +31,13 @@ from bertx.data.split import Split
 from bertx.data.vocabulary import OOV_TOKEN, PADDING_TOKEN, Vocabulary
 from bertx.devices import choose_device
 from bertx.errors import ConfigError, DataError
-from bertx.experiment import Experiment, plan_experiment, settings_to_blame
+from bertx.experiment import Experiment, settings_to_blame
 from bertx.models.model import Model, Output
 from bertx.paths import with_paths_found
 from bertx.runs.archive import WEIGHTS, RunFiles, open_run
-from bertx.training.evaluation import Evaluation, Precision, arithmetic, evaluate, evaluating
+from bertx.runs.planning import plan_experiment
+from bertx.training.evaluation import Evaluation, evaluate, evaluating
+from bertx.training.precision import Precision, arithmetic
 from bertx.training.weights import load_weights
 
 # Padding included. Enough to keep a processor busy, little enough for BERT-base on a small machine.
@@ -70,7 +72,10 @@ class Run:
     @property
     def precision(self) -> Precision:
         """The arithmetic that it was trained and validated in, so that an evaluation gives the same."""
-        return "bf16" if self.experiment.trainer.settings.get("precision") == "bf16" else "fp32"
+        found = self.experiment.trainer.settings.get("precision")
+        if found == "auto":  # what was measured where it was trained
+            found = self.environment.get("precision")
+        return "bf16" if found == "bf16" else "fp16" if found == "fp16" else "fp32"
 
     def evaluate(
         self,
@@ -232,14 +237,15 @@ def load(
         encoders = Encoders.saved(files.folder / "encoder")
         with settings_to_blame():
             experiment = planned.build_with(encoders=encoders)
-        vocabulary = _vocabulary(files, experiment)
+        vocabulary = saved_vocabulary(files, experiment.vocabulary)
         model = make_model(experiment, vocabulary, encoders)
         load_weights(model, files.folder / WEIGHTS)
         return Run(config, files.environment, experiment, vocabulary, model.to(chosen).eval(), chosen)
 
 
-def _vocabulary(files: RunFiles, experiment: Experiment) -> Vocabulary:
-    settings = {} if experiment.vocabulary is None else experiment.vocabulary.settings
+def saved_vocabulary(files: RunFiles, described: Lazy[Vocabulary] | None) -> Vocabulary:
+    """Reads the vocabulary of a run, whose config describes it so."""
+    settings = {} if described is None else described.settings
     padding_token = settings.get("padding_token", PADDING_TOKEN)
     oov_token = settings.get("oov_token", OOV_TOKEN)
     return Vocabulary.from_files(files.folder / "vocabulary", padding_token, oov_token)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import torch
 from torch import nn
 
 from bertx.data.batch import Batch
 from bertx.data.split import Split
-from bertx.models.model import Model, Output
+from bertx.models.model import Model, Output, uncounted
 from bertx.progress import Progress
-
-Precision: TypeAlias = Literal["fp32", "bf16"]
+from bertx.training.parallel import sum_statistics
+from bertx.training.precision import Precision, arithmetic
+from bertx.world import World
 
 
 @dataclass(frozen=True)
@@ -26,22 +26,17 @@ class Evaluation:
     Attributes:
         metrics: The model's metrics.
         loss_sum: The sum of losses over all targets.
-        num_targets: Over how many things the loss is a sum: instances, or hidden pieces.
+        num_targets: Over how much the loss is a sum: instances, hidden pieces, or their weights.
     """
 
     metrics: dict[str, float]
     loss_sum: float
-    num_targets: int
+    num_targets: float
 
     @property
     def all(self) -> dict[str, float]:
         """The metrics and `loss`, a mean; NaN if the split lacks what the loss needs."""
         return {**self.metrics, "loss": self.loss_sum / self.num_targets if self.num_targets else math.nan}
-
-
-def arithmetic(precision: Precision, device: torch.device) -> AbstractContextManager[None]:
-    """Returns the context in which a model computes: bf16 for matrix products, or fp32 for all."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 @contextmanager
@@ -56,10 +51,10 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         model.train(was_training)
 
 
-def num_targets(batch: Batch, output: Output) -> int:
-    """Returns over how many things the batch's loss is a mean: instances, or what the model says."""
+def num_targets(batch: Batch, output: Output) -> float:
+    """Returns over how much the batch's loss is a mean: instances, or what the model says."""
     if "num_targets" in output:
-        return int(output["num_targets"])
+        return float(output["num_targets"])
     label = batch.inputs.get("label")
     return int((label >= 0).sum()) if isinstance(label, torch.Tensor) else batch.size
 
@@ -71,6 +66,7 @@ def evaluate(
     device: torch.device,
     precision: Precision = "fp32",
     observe: Callable[[Batch, Output], None] | None = None,
+    world: World = World(),  # noqa: B008  (immutable)
 ) -> Evaluation:
     """Computes loss and metrics over a whole split, every instance counted once.
 
@@ -79,12 +75,15 @@ def evaluate(
         split: What to evaluate on.
         device: Where to compute.
         precision: The arithmetic of matrix products.
-        observe: Called with every batch and its output, for predictions per instance.
+        observe: Called with every batch and its output, for predictions per instance; what it raises ends
+            the evaluation.
+        world: The processes that share the work; the split is this one's share.
 
     Returns:
-        Metrics and loss. The model's statistics hold the counts until something else is counted.
+        Metrics and loss, the same in all processes. The model's statistics hold the counts until something
+        else is counted.
     """
-    loss_sum, targets = 0.0, 0
+    loss_sum, targets = 0.0, 0.0
     model.get_metrics(reset=True)
     with (
         evaluating(model),
@@ -93,11 +92,14 @@ def evaluate(
     ):
         for batch in split.evaluation_batches():
             batch = batch.to(device)
-            output = model(**batch.inputs)
-            if "loss" in output and (count := num_targets(batch, output)):
+            with uncounted(model) if batch.is_filler else nullcontext():
+                output = model(**batch.inputs)
+            if "loss" in output and not batch.is_filler and (count := num_targets(batch, output)):
                 loss_sum += float(output["loss"]) * count
                 targets += count
             if observe is not None:
                 observe(batch, output)
             progress.advance(batch.size)
+    sum_statistics(model.statistics, world)
+    loss_sum, targets = world.sum([loss_sum, targets])
     return Evaluation(model.get_metrics(), loss_sum, targets)

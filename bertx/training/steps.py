@@ -2,151 +2,288 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bertx.data.batch import Batch
 from bertx.data.split import Split
-from bertx.errors import DataError, TrainingError
-from bertx.models.model import Model, Output
-from bertx.training.evaluation import Precision, arithmetic, num_targets
+from bertx.errors import ConfigError, DataError, TrainingError
+from bertx.models.model import Output, uncounted
+from bertx.training.evaluation import num_targets
+from bertx.training.objectives.objective import Objective, Plain
+from bertx.training.parallel import Parallel
+from bertx.training.precision import Precision, arithmetic
+from bertx.training.shards import add_gradients, gradient_norm, whole
+from bertx.training.step_results import NotFinite, Sums
+from bertx.world import World
+
+logger = logging.getLogger(__name__)
 
 SHOWN_IDS = 20
+SMALLEST_SUM = 1e-12  # of weights, where no instance of a step has a label that is known
+SMALLEST_SCALE = 1.0  # of fp16 losses: below it, not the scale is to blame
 
 
 @dataclass
-class Sums:
-    """What the steps of an epoch, or one step, add up to.
+class _Piece:
+    """A batch of a step, or a part of one for which the whole was too large."""
 
-    Attributes:
-        loss: The sum of losses over all targets.
-        num_targets: Over how many things the loss is a sum: instances, or hidden pieces.
-        penalty: The sum of the regularizer's penalties over all steps.
-        num_steps: How many steps.
-    """
-
+    batch: Batch
+    is_counted: bool = False  # in the metrics
     loss: float = 0.0
-    num_targets: int = 0
-    penalty: float = 0.0
-    num_steps: int = 0
-
-    def add(self, other: Sums) -> None:
-        """Adds further steps."""
-        self.loss += other.loss
-        self.num_targets += other.num_targets
-        self.penalty += other.penalty
-        self.num_steps += other.num_steps
-
-    @property
-    def mean_loss(self) -> float:
-        """The loss per target and the penalty per step together; NaN if there was no target."""
-        if not self.num_targets:
-            return math.nan
-        return self.loss / self.num_targets + self.penalty / self.num_steps
 
 
-@dataclass(frozen=True)
 class StepMaker:
     """Makes optimizer steps on a split.
 
-    Attributes:
-        model: What to train, already on the device.
+    Args:
+        parallel: What to train, already on the device and shared among the processes.
         split: What the batches are from, for messages.
         optimizer: Changes the weights.
         device: Where to compute.
         precision: The arithmetic of matrix products.
+        objective: How a batch's gradients are made; None: from its loss.
         grad_norm: Scale all gradients of a step down to this norm together; None: never.
+        grad_clipping: Cut each number of a gradient to at most this size; None: never.
+        world: The processes that make the step together.
+
+    Raises:
+        ConfigError: A limit is not positive.
     """
 
-    model: Model
-    split: Split
-    optimizer: torch.optim.Optimizer
-    _: KW_ONLY
-    device: torch.device
-    precision: Precision
-    grad_norm: float | None
+    def __init__(
+        self,
+        parallel: Parallel,
+        split: Split,
+        optimizer: torch.optim.Optimizer,
+        *,
+        device: torch.device,
+        precision: Precision,
+        objective: Objective | None = None,
+        grad_norm: float | None = None,
+        grad_clipping: float | None = None,
+        world: World = World(),  # noqa: B008  (immutable)
+    ) -> None:
+        for name, limit in {"grad_norm": grad_norm, "grad_clipping": grad_clipping}.items():
+            if limit is not None and limit <= 0:
+                raise ConfigError(f"trainer.{name}: {limit}; expected a number above 0, or null for no limit")
+        self.parallel, self.world = parallel, world
+        self.model = parallel.model
+        self.split, self.optimizer, self.device = split, optimizer, device
+        self.precision, self.objective = precision, objective or Plain()
+        self.grad_norm, self.grad_clipping = grad_norm, grad_clipping
+        self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
     @property
     def parameters(self) -> list[nn.Parameter]:
         """What the optimizer changes."""
         return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
-    def make(self, number: int, group: Sequence[Batch]) -> tuple[Sums, float | None]:
+    def state_dict(self) -> dict[str, object]:
+        """Returns the arithmetic, for which `auto` may find another elsewhere, and the scale of losses."""
+        return {"precision": self.precision, "scaler": self.scaler.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Takes back what `state_dict` returned."""
+        self.precision = cast(Precision, state["precision"])
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+        self.scaler.load_state_dict(cast("dict[str, object]", state["scaler"]))
+
+    def make(self, number: int, group: Sequence[Batch]) -> tuple[Sums, float]:
         """Makes one step on all batches of a group together.
+
+        A batch for which the memory does not suffice is tried again in halves, with the same result.
 
         Args:
             number: The step's number, from 1, for messages.
             group: The batches; the gradient is that of the mean loss over all their targets.
 
         Returns:
-            The losses of the step, and the norm of its gradient before clipping if it was needed.
+            The losses of the step, and the norm of its gradient before clipping.
 
         Raises:
             DataError: The model returns no loss.
-            TrainingError: A number is not finite; the weights are as they were.
+            NotFinite: The loss or a gradient is not; the weights are as they were.
+            TrainingError: A single instance is too large for the memory.
         """
-        self.optimizer.zero_grad(set_to_none=True)
-        sums = Sums(num_steps=1)
-        for batch in group:
-            loss, count = self._backward(number, batch, is_alone=len(group) == 1)
-            sums.add(Sums(loss * count, count))
-        if len(group) > 1:
-            # How many targets there are is known only after the last batch.
-            for parameter in self.parameters:
-                if parameter.grad is not None:
-                    parameter.grad.div_(max(sums.num_targets, 1))
-        sums.penalty = self._penalize(number, group)
-        norm = self._clip(number, group)
-        self.optimizer.step()
+        if isinstance(self.optimizer, torch.optim.LBFGS):
+            return self._search_line(number, group)
+        sums, norm = self._gradients(number, group)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         return sums, norm
 
-    def _backward(self, number: int, batch: Batch, *, is_alone: bool) -> tuple[float, int]:
-        """Adds the gradients of a batch: those of its mean loss, or of the sum if it is not alone."""
-        batch = batch.to(self.device)
-        with arithmetic(self.precision, self.device):
-            output: Output = self.model(**batch.inputs)
-        if "loss" not in output:
-            raise DataError(
-                f"{self.split.name}: the model was given {', '.join(batch.inputs)} and returned no loss, so "
-                "there is nothing to learn; check that the data have labels"
-            )
-        value, count = float(output["loss"].detach()), num_targets(batch, output)
-        if not math.isfinite(value):
-            raise self._not_finite(number, "loss", value, [batch])
-        loss = output["loss"] if is_alone else output["loss"] * count
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves Tensor.backward untyped
-        return value, count
+    def rehearse(self, batch: Batch) -> None:
+        """Computes the gradients of a batch and forgets them; nothing else changes.
 
-    def _penalize(self, number: int, group: Sequence[Batch]) -> float:
+        With the largest batch, too little memory shows before hours have gone by.
+        """
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices), uncounted(self.model):
+            self._gradients(0, [batch])
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _search_line(self, number: int, group: Sequence[Batch]) -> tuple[Sums, float]:
+        """Lets an optimizer that evaluates the loss several times make a step; reports the first of them."""
+        found: list[tuple[Sums, float]] = []
+        before = [parameter.detach().clone() for parameter in self.parameters]
+
+        def closure() -> float:
+            with uncounted(self.model) if found else nullcontext():
+                found.append(self._gradients(number, group))
+            self.scaler.update()
+            return found[-1][0].mean_loss
+
+        try:
+            self.optimizer.step(closure)
+        except NotFinite:  # perhaps half-way along the line
+            for parameter, value in zip(self.parameters, before, strict=True):
+                parameter.detach().copy_(value)
+            self.optimizer.state.clear()  # what it remembers of the way belongs to other weights
+            raise
+        return found[0]
+
+    def _gradients(self, number: int, group: Sequence[Batch]) -> tuple[Sums, float]:
+        """Computes the gradients of a step; returns its losses, and the norm before clipping."""
+        pieces = [_Piece(batch, is_counted=batch.is_filler) for batch in group]
+        while True:
+            self.optimizer.zero_grad(set_to_none=True)
+            with suppress(torch.OutOfMemoryError):
+                sums = self._backward_all(pieces)
+                break
+            pieces = self._halves(number, pieces)  # only here: the error held on to the memory
+        self.scaler.unscale_(self.optimizer)
+        if not self._is_mean(pieces):
+            # How many targets there are is known only after the last batch, and from all processes, whose
+            # gradients the last backward pass has averaged.
+            factor = self.world.size / max(sums.num_targets, SMALLEST_SUM)
+            for parameter in self.parameters:
+                if parameter.grad is not None:
+                    parameter.grad.mul_(factor)
+        sums.penalty = self._penalize()
+        norm = self._norm()
+        self._check(number, pieces, sums, norm)
+        self._clip(norm)
+        return sums, float(norm)
+
+    def _backward_all(self, pieces: Sequence[_Piece]) -> Sums:
+        """Adds up the gradients of all pieces, in all processes; returns what they all add up to."""
+        loss, targets, instances = 0.0, 0.0, 0
+        for piece in pieces:
+            with uncounted(self.model) if piece.is_counted else nullcontext():
+                output = self._backward(piece, is_mean=self._is_mean(pieces), is_last=piece is pieces[-1])
+            piece.loss = float(output["loss"].detach())
+            if not piece.batch.is_filler:
+                count = num_targets(piece.batch, output)
+                loss, targets = loss + piece.loss * count, targets + count
+                instances += piece.batch.size
+        loss, targets, total = self.world.sum([loss, targets, instances])
+        return Sums(loss, targets, num_steps=1, num_instances=int(total))
+
+    def _is_mean(self, pieces: Sequence[_Piece]) -> bool:
+        """Tells whether gradients are of the mean loss already: there is but one batch, in one process."""
+        return len(pieces) == 1 and self.world.size == 1
+
+    def _backward(self, piece: _Piece, *, is_mean: bool, is_last: bool) -> Output:
+        """Adds the gradients of a piece: of its mean loss, or of the sum of its losses."""
+        batch = piece.batch.to(self.device)
+
+        def forward() -> Output:
+            with arithmetic(self.precision, self.device):
+                output: Output = self.parallel(batch.inputs)
+            piece.is_counted = True
+            if "loss" not in output:
+                raise DataError(
+                    f"{self.split.name}: the model was given {', '.join(batch.inputs)} and returned no loss, "
+                    "so there is nothing to learn; check that the data have labels"
+                )
+            return output
+
+        def backward(output: Output) -> None:
+            share = 0.0 if batch.is_filler else num_targets(batch, output)
+            loss = output["loss"] if is_mean else output["loss"] * share
+            torch.autograd.backward(self.scaler.scale(loss))
+
+        with self.parallel.gradients(synchronized=is_last):
+            return self.objective(self.model, forward, backward)
+
+    def _halves(self, number: int, pieces: Sequence[_Piece]) -> list[_Piece]:
+        """Cuts every batch of more than one instance in two."""
+        if self.world.size > 1:  # the others would wait for passes that they do not make
+            raise TrainingError(
+                f"step {number}: out of memory on {self.device} of process {self.world.rank}; lower "
+                "batch_size, or raise trainer.num_gradient_accumulation_steps"
+            )
+        largest = max(piece.batch.size for piece in pieces)
+        if largest == 1:
+            raise TrainingError(
+                f"step {number}: the memory of {self.device} does not suffice for one instance alone; lower "
+                "max_pieces of the token indexer, or take a smaller encoder"
+            )
+        logger.warning(
+            "step %d: out of memory; going on with batches of at most %d instances, with the same result; a "
+            "smaller batch_size with trainer.num_gradient_accumulation_steps is faster",
+            *(number, math.ceil(largest / 2)),
+        )
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        halves = []
+        for piece in pieces:
+            middle = math.ceil(piece.batch.size / 2)
+            parts = [piece.batch.part(slice(0, middle)), piece.batch.part(slice(middle, None))]
+            halves += [_Piece(part, piece.is_counted) for part in parts if part.size]
+        return halves
+
+    def _penalize(self) -> float:
         """Adds the gradient of the regularizer's penalty; returns the penalty."""
         penalty = self.model.regularization_penalty()
         if penalty is None or not penalty.requires_grad:
             return 0.0
-        value = float(penalty.detach())
-        if not math.isfinite(value):
-            raise self._not_finite(number, "regularization penalty", value, group)
-        penalty.backward()  # type: ignore[no-untyped-call]  # as above
-        return value
+        add_gradients(penalty, self.parameters)
+        return float(whole(penalty.detach()))
 
-    def _clip(self, number: int, group: Sequence[Batch]) -> float | None:
-        if self.grad_norm is None:
-            return None
-        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.grad_norm, foreach=True))
-        if not math.isfinite(norm):
-            raise self._not_finite(number, "gradient norm", norm, group)
-        return norm
+    def _norm(self) -> Tensor:
+        """Returns the norm of all gradients together, summed in float32."""
+        return gradient_norm(self.parameters)
 
-    def _not_finite(self, number: int, what: str, value: float, group: Sequence[Batch]) -> TrainingError:
-        rows = [int(row) for batch in group for row in batch.rows]
+    def _clip(self, norm: Tensor) -> None:
+        if self.grad_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.grad_norm, norm)
+        if self.grad_clipping is not None:
+            torch.nn.utils.clip_grad_value_(self.parameters, self.grad_clipping)
+
+    def _check(self, number: int, pieces: Sequence[_Piece], sums: Sums, norm: Tensor) -> None:
+        """Refuses numbers that are not finite, and forgets the gradients."""
+        values = {
+            "loss": sums.loss,
+            "regularization penalty": sums.penalty,
+            "gradient norm": float(norm),
+        }
+        wrong = [(what, value) for what, value in values.items() if not math.isfinite(value)]
+        if not wrong:
+            return
+        self.optimizer.zero_grad(set_to_none=True)
+        scale = self.scaler.get_scale()
+        self.scaler.update()
+        is_overflow = SMALLEST_SCALE < scale > self.scaler.get_scale() and math.isfinite(sums.loss)
+        what, value = wrong[0]
+        to_blame = [piece for piece in pieces if not math.isfinite(piece.loss)]
+        if to_blame:
+            value = to_blame[0].loss
+        rows = [int(row) for piece in to_blame[:1] or pieces for row in piece.batch.rows]
         names = ", ".join(self.split.dataset.identifier(row) for row in rows[:SHOWN_IDS])
         more = f" and {len(rows) - SHOWN_IDS} more" if len(rows) > SHOWN_IDS else ""
         rate = self.optimizer.param_groups[0]["lr"]
         advice = " or set trainer.grad_norm" if self.grad_norm is None else ""
-        return TrainingError(
+        message = (
             f"step {number}: the {what} is {value} (batch ids: {names}{more}); lr was {rate:g}. "
             f"Lower trainer.optimizer.lr{advice}"
         )
+        raise NotFinite(message, sums, rows, is_overflow=is_overflow)

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from bertx.atomic import replacing
+from bertx.atomic import flush_to_disk, replacing
 from bertx.errors import CheckpointError
 
 
@@ -25,11 +25,29 @@ def save_weights(model: nn.Module, path: Path) -> None:
     Raises:
         CheckpointError: The disk is full, for instance; what was at `path` is still there.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors_of(model).items()}
+    write_tensors(path, tensors_of(model))
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: str | None = None) -> None:
+    """Writes tensors to a safetensors file; it is on the disk when this returns.
+
+    Args:
+        path: The file.
+        tensors: What to write.
+        about: A text about them, for its header; None: none.
+
+    Raises:
+        CheckpointError: The disk is full, for instance; what was at `path` is still there.
+    """
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # One key only: safetensors writes several in random order, and equal weights should be equal files.
+    metadata = {"format": "pt"} if about is None else {"bertx": about}
     try:
         with replacing(path) as temporary:
-            save_file(tensors, temporary, metadata={"format": "pt"})
-    except SafetensorError as error:
+            save_file(on_cpu, temporary, metadata=metadata)
+            flush_to_disk(temporary)
+        flush_to_disk(path.parent)
+    except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: cannot be written: {error}") from None
 
 
@@ -40,23 +58,36 @@ def load_weights(model: nn.Module, path: Path) -> None:
         CheckpointError: The file is missing or broken, or its tensors are not those of the model; then the
             model is as it was.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; it should hold the model's weights")
-    try:
-        found = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path}: not a readable safetensors file ({error}); it may be cut short"
-        ) from None
+    found = read_tensors(path)
     wanted = tensors_of(model)
-    _compare(path, found, wanted)
+    compare_tensors(path, found, wanted)
     with torch.no_grad():
         for name, tensor in wanted.items():
             tensor.copy_(found[name])
 
 
-def _compare(path: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
-    """Refuses tensors that are not exactly those of the model."""
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Reads a safetensors file with a model's weights.
+
+    Raises:
+        CheckpointError: The file is missing or broken.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; it should hold the model's weights")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: not a readable safetensors file ({error}); it may be cut short"
+        ) from None
+
+
+def compare_tensors(path: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Refuses tensors that are not exactly those of the model.
+
+    Raises:
+        CheckpointError: Some are missing, others are there that should not be, or a shape is wrong.
+    """
     advice = "the weights belong to another config"
     for problem, these, those in (("missing", wanted, found), ("not the model's", found, wanted)):
         names = [name for name in these if name not in those]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertx.data.instance import JSON
-from bertx.runs.train import TrainingRequest, train
+from bertx.runs.preparation import TrainingRequest
+from bertx.runs.train import train
 from bertx.training.callbacks.trainer_callback import Step, TrainerCallback, TrainingContext
 from tests.benchmarks.surroundings import REPOSITORY
 

@@ -42,13 +42,18 @@ def place(tmp_path):
     return workplace(tmp_path / "place")
 
 
+PARTS = ("manifest.json", "model.safetensors", "state.json", "state.safetensors")
+
+
 def files_of(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def test_the_run_folder_has_exactly_these_files(trained):
+    checkpoints = [f"checkpoints/step-{step:08d}" for step in (127, 254)]
     assert files_of(trained.run) == [
         "best/model.safetensors",
+        *(f"{checkpoint}/{name}" for checkpoint in checkpoints for name in PARTS),
         "config.json",
         "config.jsonnet",
         "encoder/config.json",

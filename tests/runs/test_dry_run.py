@@ -2,7 +2,7 @@ import pytest
 
 from bertx.errors import DataError
 from bertx.runs.dry_run import dry_run
-from bertx.runs.train import TrainingRequest
+from bertx.runs.preparation import TrainingRequest
 from tests.tiny import config, workplace
 
 
@@ -21,7 +21,7 @@ def test_it_tells_labels_lengths_truncation_steps_and_sizes(tmp_path):
     assert "steps: 254 optimizer steps in at most 2 epochs" in lines
     assert "parameters: 282,530, of which 282,530 are trained" in lines
     assert any(line.startswith("memory: about ") for line in lines)
-    assert any(line.startswith("disk: about 2 MiB") for line in lines)
+    assert any(line.startswith("disk: about 9 MiB") for line in lines)
 
 
 def test_accumulation_and_limit_change_the_number_of_steps(tmp_path):

@@ -23,6 +23,7 @@ from tests.training.tiny import (
 )
 
 CPU = torch.device("cpu")
+CHECKPOINT = ("manifest.json", "model.safetensors", "state.json", "state.safetensors")
 STILL = {"type": "sgd", "lr": 0.0}
 
 
@@ -128,6 +129,7 @@ def test_nothing_but_finished_files_is_left(train, contrary, folder):
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     assert files == [
         "best/model.safetensors",
+        *(f"checkpoints/step-{step:08d}/{name}" for step in (3, 6) for name in CHECKPOINT),
         "metrics.jsonl",
         "metrics_epoch_0.json",
         "metrics_epoch_1.json",

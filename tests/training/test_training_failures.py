@@ -23,6 +23,8 @@ from tests.training.tiny import (
     weights,
 )
 
+AT_ONCE = {"max_skipped_steps": 1}
+
 
 def spoil(model):
     """Makes the next loss NaN."""
@@ -38,30 +40,32 @@ class Spoiler(Recorder):
         spoil(context.model)
 
 
-def test_a_nan_loss_stops_with_step_ids_and_rate_and_writes_nothing(train, folder):
+def test_a_nan_loss_stops_with_step_ids_and_rate_and_writes_the_batch(train, folder):
     model, recorder = make_model(), Recorder()
     spoil(model)
     train = Split(train.name, train.dataset, SimpleDataLoader(4, shuffle=False), train.vocabulary, 1)
     message = (
         "step 1: the loss is nan (batch ids: r0, r1, r2, r3); lr was 0.01. "
-        "Lower trainer.optimizer.lr or set trainer.grad_norm"
+        "Lower trainer.optimizer.lr or set trainer.grad_norm\n"
+        f"{folder / 'bad_batch.jsonl'}: the instances of this step"
     )
     with pytest.raises(TrainingError, match=f"^{re.escape(message)}$"):
-        make_trainer(model, train, {}, folder=folder, callbacks=[recorder]).train()
-    assert list(folder.iterdir()) == []
+        make_trainer(model, train, AT_ONCE, folder=folder, callbacks=[recorder]).train()
+    assert [path.name for path in folder.iterdir()] == ["bad_batch.jsonl"]
     assert recorder.told == ["start", "end"]
 
 
 def test_a_failure_in_the_second_epoch_leaves_the_first_whole(train, contrary, folder):
     spoiler, model = Spoiler(), make_undecided()
     trainer = make_trainer(
-        model, train, {"num_epochs": 3}, validation=contrary, folder=folder, callbacks=[spoiler]
+        model, train, {"num_epochs": 3, **AT_ONCE}, validation=contrary, folder=folder, callbacks=[spoiler]
     )
     with pytest.raises(TrainingError, match=r"^step 4: the loss is nan "):
         trainer.train()
     load_weights(model, folder / "best" / "model.safetensors")
     assert same(weights(model), spoiler.weights[0])
-    assert len(list(folder.rglob("*"))) == 4  # best/ with weights, one file of metrics, and the log
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["bad_batch.jsonl", "best", "checkpoints", "metrics.jsonl", "metrics_epoch_0.json"]
 
 
 def test_an_infinite_gradient_stops_before_the_weights_change(train):
@@ -74,7 +78,7 @@ def test_an_infinite_gradient_stops_before_the_weights_change(train):
         "Lower trainer.optimizer.lr"
     )
     with pytest.raises(TrainingError, match=f"^{re.escape(message)}$"):
-        make_trainer(model, train, {"grad_norm": 1.0}).train()
+        make_trainer(model, train, {"grad_norm": 1.0, **AT_ONCE}).train()
     assert same(weights(model), before)
 
 
@@ -88,6 +92,12 @@ class Undefined(Metric):
         return {"undefined": math.nan}
 
     def merge(self, other):
+        pass
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
         pass
 
 

@@ -23,10 +23,15 @@ from bertx.data.token_indexers.bert_pretrained import BertPretrainedIndexer
 from bertx.data.vocabulary import Vocabulary
 from bertx.models.bert_for_classification import BertForClassification
 from bertx.models.model import Model
+from bertx.runs.planning import register_components
 from bertx.training.callbacks.trainer_callback import Step, TrainerCallback, TrainingContext
 from bertx.training.gradient_descent import GradientDescentTrainer
 from bertx.training.trainer import Trainer
+from bertx.world import World
 
+register_components()
+
+ALONE = World()
 WORDS = ["good", "fine", "bad", "poor", "film", "book", "very", "not", "and", "plot"]
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
 LABELS = ("neg", "pos")
@@ -99,12 +104,16 @@ def make_trainer(
     validation: Split | None = None,
     folder: Path | None = None,
     callbacks: Sequence[TrainerCallback] = (),
+    world: World = ALONE,
+    strategy: str = "ddp",
 ) -> GradientDescentTrainer:
     """Builds a trainer from a config, with callbacks that no config can name."""
     config = {"optimizer": {"type": "adam", "lr": 0.01}, "num_epochs": 1, **settings}
-    made = plan(Trainer, config).build(model=model, train=train, validation=validation, folder=folder)
+    made = plan(Trainer, config).build(
+        model=model, train=train, validation=validation, folder=folder, world=world, strategy=strategy
+    )
     assert isinstance(made, GradientDescentTrainer)
-    made.callbacks = [*callbacks, *made.callbacks]
+    made.loop.callbacks[:0] = callbacks
     return made
 
 
