@@ -10,7 +10,7 @@ from bertx.config.jsonnet import evaluate_snippet
 from bertx.config.packages import include_package
 from bertx.config.schema import families
 from bertx.data.dataset_readers.dataset_reader import DatasetReader
-from bertx.experiment import plan_experiment, register_components
+from bertx.runs.planning import plan_experiment, register_components
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
