@@ -6,6 +6,7 @@ epoch's batches different.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 
@@ -39,6 +40,10 @@ class BatchSampler(Registrable):
         Returns:
             int64, (rows of the batch,) each: row numbers, no row twice.
         """
+
+    def num_batches(self, num_rows: int) -> int | None:
+        """Returns the number of batches of an epoch if that of the rows decides it; None: it does not."""
+        return None
 
     @abstractmethod
     def evaluation_batches(self, lengths: Lengths) -> list[Rows]:
@@ -81,6 +86,10 @@ class BucketBatchSampler(BatchSampler):
             rows = rows[: len(rows) // self.batch_size * self.batch_size]
         order = rows[_noisy_order(lengths[rows], self.padding_noise, generator)]
         return _shuffled(cut(order, self.batch_size), self.shuffle, generator)
+
+    def num_batches(self, num_rows: int) -> int:
+        """Returns the number of batches of an epoch."""
+        return num_rows // self.batch_size if self.drop_last else math.ceil(num_rows / self.batch_size)
 
     def evaluation_batches(self, lengths: Lengths) -> list[Rows]:
         """Cuts all rows, the longest first."""

@@ -42,6 +42,10 @@ class DataLoader(Registrable):
     def plan(self, dataset: EncodedDataset, *, seed: int, epoch: int) -> list[Rows]:
         """Decides the rows of every training batch of an epoch (from 0)."""
 
+    def num_batches(self, dataset: EncodedDataset, *, seed: int, epoch: int) -> int:
+        """Returns the number of training batches of an epoch (from 0)."""
+        return len(self.plan(dataset, seed=seed, epoch=epoch))
+
     @abstractmethod
     def evaluation_plan(self, dataset: EncodedDataset) -> list[Rows]:
         """Decides the batches of an evaluation: every row once, similar lengths together."""
@@ -145,6 +149,18 @@ class SimpleDataLoader(DataLoader):
             skipped = max(0, skipped - len(batches))
             number += 1
         return planned
+
+    def num_batches(self, dataset: EncodedDataset, *, seed: int, epoch: int) -> int:
+        """Returns the number of training batches of an epoch (from 0), without planning them if it can."""
+        if self.batches_per_epoch is not None:
+            return self.batches_per_epoch
+        if self.batch_sampler is None:
+            whole, rest = divmod(len(dataset), self.batch_size)
+            found: int | None = whole + (rest > 0 and not self.drop_last)
+        else:
+            found = self.batch_sampler.num_batches(len(dataset))
+        # A plan of nothing is refused; let it say so.
+        return found or super().num_batches(dataset, seed=seed, epoch=epoch)
 
     def evaluation_plan(self, dataset: EncodedDataset) -> list[Rows]:
         """Decides the batches of an evaluation: every row once, the longest first."""

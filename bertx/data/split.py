@@ -45,7 +45,7 @@ class Split:
 
     def num_batches(self, epoch: int) -> int:
         """Returns the number of training batches of an epoch."""
-        return len(self.plan(epoch))
+        return self.loader.num_batches(self.dataset, seed=self.seed, epoch=epoch)
 
     def largest_batch(self, epoch: int) -> Batch:
         """Makes this process's share of the batch of an epoch with the most tokens, padding included."""

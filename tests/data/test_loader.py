@@ -3,7 +3,7 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bertx.data.batch_samplers import BucketBatchSampler, MaxTokensBatchSampler
@@ -219,3 +219,20 @@ def test_padding_and_unpadding_gives_back_the_rows(dataset, data):
         ids[mask].tolist() for ids, mask in zip(tensors["input_ids"], tensors["attention_mask"], strict=True)
     ]
     assert found == [row.tolist() for row in expected]
+
+
+@given(
+    rows=st.integers(1, 70),
+    size=st.integers(1, 9),
+    sampled=st.booleans(),
+    drop_last=st.booleans(),
+    per_epoch=st.none() | st.integers(1, 9),
+)
+def test_batches_are_counted_as_they_are_planned(indexer, rows, size, sampled, drop_last, per_epoch):
+    dataset = of_lengths([2 + row % 5 for row in range(rows)], indexer)
+    sampler = BucketBatchSampler(size, drop_last=drop_last) if sampled else None
+    own = {} if sampled else {"batch_size": size, "drop_last": drop_last}
+    loader = SimpleDataLoader(batch_sampler=sampler, batches_per_epoch=per_epoch, **own)
+    assume(rows >= size or not drop_last)
+    planned = loader.plan(dataset, seed=1, epoch=2)
+    assert loader.num_batches(dataset, seed=1, epoch=2) == len(planned)
