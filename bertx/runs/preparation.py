@@ -137,6 +137,7 @@ def prepare(
     device, encoders = request.chosen_device, Encoders(request.search)
     with settings_to_blame():
         experiment = with_paths_found(planned, request.search).build_with(encoders=encoders)
+    _try_callbacks(planned)
     experiment.seed_everything()
     settings = DataSettings(request.search, cache_folder(), request.limit)
     with world.main_first():
@@ -153,6 +154,14 @@ def prepare(
     # Seeded again, so that the run does not depend on how many random numbers construction drew.
     experiment.seed_everything(world.rank)
     return Prepared(planned, experiment, encoders, vocabulary, splits, model.to(device), device, world)
+
+
+def _try_callbacks(planned: Lazy[Experiment]) -> None:
+    """Builds the callbacks once for nothing: a package that is missing shows before the data are read."""
+    callbacks = planned.settings["trainer"].settings.get("callbacks") or []
+    for callback in callbacks:
+        if isinstance(callback, Lazy) and not callback.wanted():
+            callback.build()
 
 
 def cache_folder() -> Path:
