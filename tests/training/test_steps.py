@@ -12,7 +12,16 @@ from bertx.models.masked_language_model import MaskedLanguageModel
 from bertx.models.regularizers import L2, RegularizerApplicator
 from bertx.training.parallel import Parallel
 from bertx.training.steps import StepMaker
-from tests.training.tiny import batch_of, make_config, make_model, make_split, records, vocabulary
+from tests.training.tiny import (
+    batch_of,
+    make_config,
+    make_model,
+    make_split,
+    records,
+    same,
+    vocabulary,
+    weights,
+)
 
 CPU = torch.device("cpu")
 
@@ -142,3 +151,21 @@ def test_a_model_without_a_loss_has_nothing_to_learn(split):
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         maker(make_model(), split).make(1, [unlabelled])
+
+
+def test_a_rehearsal_leaves_no_trace(split):
+    model = make_model(dropout=0.5)
+    steps = maker(model, split, lr=1.0)
+    before, generator = weights(model), torch.get_rng_state()
+    model.train()
+    steps.rehearse(split.largest_batch(0))
+    assert same(weights(model), before)
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert np.isnan(model.get_metrics()["accuracy"])
+
+
+def test_the_largest_batch_has_the_most_tokens_with_padding(split):
+    sizes = [batch.inputs["tokens"]["bert"]["input_ids"].numel() for batch in split.batches(0)]
+    largest = split.largest_batch(0).inputs["tokens"]["bert"]["input_ids"]
+    assert largest.numel() == max(sizes) > min(sizes)
