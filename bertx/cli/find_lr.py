@@ -72,17 +72,8 @@ def run(args: argparse.Namespace) -> None:
     import json
 
     from bertx.runs.find_lr import RateRange, find_lr
-    from bertx.runs.preparation import TrainingRequest
 
     options.start_logging(args)
     rates = RateRange(args.start_lr, args.end_lr, args.num_batches, args.linear, args.stopping_factor)
-    request = TrainingRequest(
-        args.config,
-        args.overrides,
-        dict(args.ext_var),
-        args.include_package,
-        args.limit,
-        args.device,
-        args.import_path,
-    )
+    request = options.training_request(args)
     print(json.dumps(find_lr(request, rates, args.serialization_dir, force=args.force), indent=2))

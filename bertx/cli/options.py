@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bertx.runs.preparation import TrainingRequest
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -112,3 +116,18 @@ def start_logging(args: argparse.Namespace) -> None:
 
     log_to_stderr()
     Progress.lines_only = getattr(args, "file_friendly_logging", False)
+
+
+def training_request(args: argparse.Namespace) -> TrainingRequest:
+    """Returns what the user asks for, of a command that has all options of a training."""
+    from bertx.runs.preparation import TrainingRequest
+
+    return TrainingRequest(
+        args.config,
+        args.overrides,
+        dict(args.ext_var),
+        args.include_package,
+        args.limit,
+        args.device,
+        args.import_path,
+    )

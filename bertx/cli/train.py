@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bertx.cli import options
-
-if TYPE_CHECKING:
-    from bertx.runs.preparation import TrainingRequest
 
 EPILOG = """\
 examples:
@@ -73,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
     Progress.silent = not is_main
     if is_main:
         options.start_logging(args)
-    request = _request(args)
+    request = options.training_request(args)
     if args.dry_run:
         print(dry_run(request))
         return
@@ -93,17 +89,3 @@ def run(args: argparse.Namespace) -> None:
     )
     if is_main:
         print(json.dumps(metrics, indent=2))
-
-
-def _request(args: argparse.Namespace) -> TrainingRequest:
-    from bertx.runs.preparation import TrainingRequest
-
-    return TrainingRequest(
-        args.config,
-        args.overrides,
-        dict(args.ext_var),
-        args.include_package,
-        args.limit,
-        args.device,
-        args.import_path,
-    )
