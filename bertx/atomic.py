@@ -9,7 +9,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bertx.errors import DataError, UsageError
@@ -42,7 +42,8 @@ def replacing(path: Path) -> Iterator[Path]:
             raise  # another file that the block reads
         raise not_writable(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # `remove_leftovers` does it
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from bertx.errors import DataError
 
 FILE_FORMAT = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
@@ -29,6 +31,20 @@ def log_to_stderr() -> None:
         logger.addHandler(_OverBars())
 
 
+class _LogFile(logging.FileHandler):
+    """Says in one line, once, that the disk is full: what trains will say so itself."""
+
+    _has_failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._has_failed:
+            self._has_failed = True
+            print(f"{self.baseFilename}: cannot be written ({error.strerror})", file=sys.stderr)
+
+
 class Recording(logging.Handler):
     """Keeps messages until there is a file to write them to."""
 
@@ -45,8 +61,15 @@ class Recording(logging.Handler):
             self._file.handle(record)
 
     def write_to(self, path: Path) -> None:
-        """Appends the messages so far, and all from now on, to a file."""
-        self._file = logging.FileHandler(path, encoding="utf-8")
+        """Appends the messages so far, and all from now on, to a file.
+
+        Raises:
+            DataError: The file cannot be written.
+        """
+        try:
+            self._file = _LogFile(path, encoding="utf-8")
+        except OSError as error:
+            raise DataError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
         self._file.setFormatter(FILE_FORMAT)
         for record in self._kept:
             self._file.handle(record)
@@ -55,7 +78,8 @@ class Recording(logging.Handler):
     def close(self) -> None:
         """Closes the file."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # what could not be written was told
+                self._file.close()
         super().close()
 
 

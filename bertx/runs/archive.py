@@ -11,7 +11,8 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -65,6 +66,29 @@ def claim_run_folder(folder: Path, *, force: bool) -> None:
         raise UsageError(
             f"{folder}: cannot be made ({error.strerror}); choose another folder with -s"
         ) from None
+
+
+@contextmanager
+def sole_trainer(folder: Path) -> Iterator[None]:
+    """Keeps other processes from training in a folder at the same time; a killed one holds it no longer.
+
+    Where the system or the disk knows no such locks, nothing is kept from anybody.
+
+    Raises:
+        UsageError: Another process trains there.
+    """
+    with (folder / LOG).open("ab") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"{folder}: another process is training there; wait for its end, or choose another folder"
+            ) from None
+        except (ImportError, OSError):
+            logger.info("%s: cannot be locked; do not train there twice at the same time", folder)
+        yield
 
 
 def _move_aside(folder: Path) -> None:

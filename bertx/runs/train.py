@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from bertx.config.construct import filled
 from bertx.errors import UsageError
 from bertx.log import recording
 from bertx.paths import find_data
-from bertx.runs.archive import ADAPTER, ARCHIVE, LOG, claim_run_folder, pack_run, require_free
+from bertx.runs.archive import ADAPTER, ARCHIVE, LOG, claim_run_folder, pack_run, require_free, sole_trainer
 from bertx.runs.environment import describe_environment, describe_files
 from bertx.runs.launch import must_launch
 from bertx.runs.preparation import Prepared, TrainingRequest, plan_request, planned_processes, prepare
@@ -66,17 +67,23 @@ def train(
         devices = None if distributed is None else distributed.cuda_devices
         request = replace(request, device=device_name(world, devices))
     timeout = DEFAULT_TIMEOUT_SECONDS if distributed is None else distributed.timeout_seconds
-    with recording() as log, joined(world, request.chosen_device, timeout_seconds=timeout):
+    with (
+        recording() as log,
+        joined(world, request.chosen_device, timeout_seconds=timeout),
+        ExitStack() as held,
+    ):
         prepared = prepare(request, planned, world)
         trainer = prepared.trainer(folder)
         # Only now: a mistake in config or data leaves no folder behind, and an old one where it is.
         if world.is_main and goes_on:
+            held.enter_context(sole_trainer(folder))
             config, circumstances = filled(prepared.plan), _circumstances(request, prepared)
             require_same(folder, config, circumstances, allow_config_change=allow_config_change)
         if world.is_main and (goes_on or begins_again):
             remove_leftovers(folder)
         elif world.is_main:
             claim_run_folder(folder, force=force)
+            held.enter_context(sole_trainer(folder))
         world.barrier()
         log.write_to(folder / (LOG if world.is_main else f"out_worker{world.rank}.log"))
         if goes_on and not trainer.recover():

@@ -243,6 +243,8 @@ class TrainingLoop:
         if checkpoint is None or self.checkpointer.folder is None:
             return False
         self._snapshot.restore(checkpoint, self.checkpointer.folder)
+        if self.world.is_main:
+            self.checkpointer.delete_old(self.position.step)
         logger.info("going on after step %d of %d", self.position.step, self.length.num_steps)
         return True
 

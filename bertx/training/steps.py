@@ -127,7 +127,7 @@ class StepMaker:
         """
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), uncounted(self.model):
-            self._gradients(0, [batch])
+            self._passes(0, [_Piece(batch, is_counted=batch.is_filler)])
         self.optimizer.zero_grad(set_to_none=True)
 
     def _search_line(self, number: int, group: Sequence[Batch]) -> tuple[Sums, float]:
@@ -152,13 +152,7 @@ class StepMaker:
 
     def _gradients(self, number: int, group: Sequence[Batch]) -> tuple[Sums, float]:
         """Computes the gradients of a step; returns its losses, and the norm before clipping."""
-        pieces = [_Piece(batch, is_counted=batch.is_filler) for batch in group]
-        while True:
-            self.optimizer.zero_grad(set_to_none=True)
-            with suppress(torch.OutOfMemoryError):
-                sums = self._backward_all(pieces)
-                break
-            pieces = self._halves(number, pieces)  # only here: the error held on to the memory
+        pieces, sums = self._passes(number, [_Piece(batch, is_counted=batch.is_filler) for batch in group])
         self.scaler.unscale_(self.optimizer)
         if not self._is_mean(pieces):
             # How many targets there are is known only after the last batch, and from all processes, whose
@@ -172,6 +166,14 @@ class StepMaker:
         self._check(number, pieces, sums, norm)
         self._clip(norm)
         return sums, float(norm)
+
+    def _passes(self, number: int, pieces: list[_Piece]) -> tuple[list[_Piece], Sums]:
+        """Computes the gradients of pieces, smaller ones if need be; returns these, and their losses."""
+        while True:
+            self.optimizer.zero_grad(set_to_none=True)
+            with suppress(torch.OutOfMemoryError):
+                return pieces, self._backward_all(pieces)
+            pieces = self._halves(number, pieces)  # only here: the error held on to the memory
 
     def _backward_all(self, pieces: Sequence[_Piece]) -> Sums:
         """Adds up the gradients of all pieces, in all processes; returns what they all add up to."""

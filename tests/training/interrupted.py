@@ -6,7 +6,6 @@ minute. It is a process of its own because a fork of pytest, with its threads, i
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -14,150 +13,20 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
+import torch._dynamo  # which every optimizer imports, and which takes most of a second
 
 import bertx.training.checkpoints.checkpointer as checkpointer
 import bertx.training.checkpoints.folder as folder_module
-import bertx.training.weights as weights_module
 from bertx.cli.main import main as command_line
 from bertx.runs.preparation import TrainingRequest, plan_request
 from bertx.training.loop import TrainingLoop
-from tests.training.tiny import PIECES, records
-
-CONFIG = {
-    "dataset_reader": {
-        "type": "text_classification_json",
-        "token_indexers": {"bert": {"type": "bert-pretrained", "pretrained_model": "vocab.txt"}},
-    },
-    "train_data_path": "train.jsonl",
-    "validation_data_path": "dev.jsonl",
-    "model": {
-        "type": "bert_for_classification",
-        "dropout": 0.1,
-        "bert_model": {
-            "vocab_size": len(PIECES),
-            "hidden_size": 32,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "intermediate_size": 64,
-            "max_position_embeddings": 16,
-        },
-    },
-    "data_loader": {"batch_size": 4, "num_workers": 1},
-    "trainer": {
-        "num_epochs": 4,  # of 10 steps
-        "optimizer": {"type": "adamw", "lr": 0.003},
-        "learning_rate_scheduler": {"type": "linear_with_warmup", "warmup_steps": 5},
-        "moving_average": {"type": "exponential", "decay": 0.9},
-        "validate_every": 4,
-        "validation_metric": "+accuracy",
-        "checkpointer": {"save_every": 3},
-        "callbacks": [{"type": "metrics_log", "every": 1}],
-    },
-    "random_seed": 1,
-}
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.chmod")
-TIMES = ("time", "training_duration")
-
-Act = Callable[[str, Path, bool], None]
-"""What happens at a moment: its name, the file, and whether that is opened to append."""
-
-
-def workplace(place: Path) -> Path:
-    """Writes data, vocabulary and config; returns the config file."""
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "vocab.txt").write_text("".join(f"{piece}\n" for piece in PIECES), encoding="utf-8")
-    for name, count in (("train.jsonl", 40), ("dev.jsonl", 12)):
-        lines = [json.dumps(record) + "\n" for record in records(count)]
-        (place / name).write_text("".join(lines), encoding="utf-8")
-    (place / "tiny.json").write_text(json.dumps(CONFIG), encoding="utf-8")
-    return place / "tiny.json"
-
-
-@dataclass
-class Moments:
-    """Counts the moments at which something below a folder is changed, and acts at one of them.
-
-    Attributes:
-        folder: The run folder.
-        at: The number of the moment, from 0; None: none.
-        act: What to do then.
-        seen: How many there were.
-    """
-
-    folder: Path
-    at: int | None
-    act: Act
-    seen: int = 0
-    acting: bool = False
-
-    def audit(self, event: str, given: Sequence[object]) -> None:
-        """Takes the events of Python's own file functions."""
-        if event == "open" and isinstance(given[2], int) and given[2] & WRITING:
-            self.pass_by(event, given[0], is_append=bool(given[2] & os.O_APPEND))
-        elif event in CHANGES:
-            # Removing a tree names files relative to a folder that is open.
-            is_relative = event in ("os.remove", "os.rmdir") and given[1] not in (None, -1)
-            self.pass_by(event, self.folder / str(given[0]) if is_relative else given[0])
-
-    def pass_by(self, event: str, path: object, *, is_append: bool = False) -> None:
-        """Notes a moment."""
-        if self.acting or not isinstance(path, (str, Path)) or not Path(path).is_relative_to(self.folder):
-            return
-        number, self.seen = self.seen, self.seen + 1
-        if number == self.at:
-            self.acting = True
-            self.act(event, Path(path), is_append)
-            self.acting = False
-
-    def watch(self) -> None:
-        """Begins; what is written past Python's file functions is watched where it is called."""
-        sys.addaudithook(self.audit)
-        fsync = os.fsync
-
-        def watched_fsync(descriptor: int) -> None:
-            self.pass_by("fsync", os.readlink(f"/proc/self/fd/{descriptor}"))
-            fsync(descriptor)
-
-        def watched_save(tensors: dict[str, torch.Tensor], path: Path, metadata: object = None) -> None:
-            self.pass_by("native", path)
-            save_file(tensors, path, metadata)  # type: ignore[arg-type]
-
-        os.fsync = watched_fsync
-        folder_module.save_file = weights_module.save_file = watched_save  # type: ignore[assignment]
-
-
-def killing(torn: bool) -> Act:
-    """Returns what ends the process at once; torn: with the first bytes of the file already written."""
-
-    def act(event: str, path: Path, is_append: bool) -> None:
-        if torn and event == "native":
-            path.with_name(".tmpAb3dEf").write_bytes(b"\x10\0\0\0\0\0\0\0{")  # as safetensors names it
-        elif torn and event == "open":
-            with path.open("ab" if is_append else "wb") as file:
-                file.write(b'{"time": 17')
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    return act
-
-
-def failing(number: int) -> Act:
-    """Returns what makes a call fail with an error of the system."""
-
-    def act(event: str, path: Path, is_append: bool) -> None:
-        text = os.strerror(number)
-        if event == "native":
-            raise SafetensorError(f"Error while serializing: I/O error: {text} (os error {number})")
-        raise OSError(number, text, str(path))
-
-    return act
+from tests.training.tiny_run import digests, workplace
+from tests.training.trouble import Moments, failing, killing
 
 
 @dataclass
@@ -255,26 +124,6 @@ def _take_notes(note: Path, waiting: Moments | None) -> None:
 
     checkpointer.write_checkpoint = noted_write
     TrainingLoop.recover = noted_recover  # type: ignore[method-assign]
-
-
-def digests(run: Path) -> dict[str, str]:
-    """Describes every file of a run: what must be equal, whenever it was trained, by its digest."""
-    found = {}
-    for path in sorted(run.rglob("*")):
-        name = path.relative_to(run).as_posix()
-        if path.is_dir():
-            found[name] = "folder"
-        elif path.suffix == ".safetensors":
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-        elif path.name.startswith("metrics"):
-            lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
-            kept = [
-                {key: value for key, value in json.loads(line).items() if key not in TIMES} for line in lines
-            ]
-            found[name] = hashlib.sha256(json.dumps(kept).encode()).hexdigest()
-        else:
-            found[name] = "file"
-    return found
 
 
 def judge_kill(shop: Shop, run: Path, expected: dict[str, str], saved: Sequence[int]) -> str:
@@ -386,9 +235,9 @@ def main() -> None:
         draw = random.Random(seed)
         verdicts = kill_at_moments(shop, count, draw) + kill_at_times(shop, count, draw)
     else:
-        stride, error = (int(number) for number in numbers)
-        verdicts = fail_calls(shop, range(0, 30, stride), "start", error)
-        verdicts += fail_calls(shop, range(0, 30, stride), "checkpoint", error)
+        error, first, stride = (int(number) for number in numbers)
+        calls = range(first, first + 30, stride)
+        verdicts = fail_calls(shop, calls, "start", error) + fail_calls(shop, calls, "checkpoint", error)
     print(json.dumps(verdicts))
 
 

@@ -1,69 +1,25 @@
-"""What happens to a training whose numbers or memory fail for a while, or for good."""
+"""What happens to a training whose numbers fail for a while, or for good."""
 
 import json
-import logging
 import math
-import weakref
 
 import pytest
 import torch
 
 from bertx.errors import TrainingError
-from bertx.models.bert_for_classification import BertForClassification
 from bertx.models.regularizers import L2, RegularizerApplicator
-from bertx.training.parallel import Parallel
-from bertx.training.steps import NotFinite, StepMaker
+from bertx.training.steps import NotFinite
+from tests.training.fragile import Fragile, split_of, steps_of
 from tests.training.tiny import (
     Recorder,
     batch_of,
-    make_config,
-    make_split,
     make_trainer,
     records,
     same,
-    vocabulary,
     weights,
 )
 
-CPU = torch.device("cpu")
 BAD_STEP = {"num_gradient_accumulation_steps": 2, "num_epochs": 2}  # 6 steps an epoch
-
-
-class Fragile(BertForClassification):
-    """Fails in chosen passes through it, counted from 1, or with too many rows."""
-
-    def __init__(self, *, passes=(), how="loss", most_rows=10**9, validations=(), dropout=0.0, **settings):
-        torch.manual_seed(0)
-        super().__init__(vocabulary(), make_config(dropout), **settings)
-        self.passes, self.how, self.most_rows, self.validations = passes, how, most_rows, validations
-        self.passed, self.sizes, self.held = 0, [], lambda: None
-
-    def forward(self, tokens, label=None):
-        if not self.training:
-            output = super().forward(tokens, label)
-            return output | {"loss": output["loss"] * (math.nan if self.blind else 1.0)}
-        activations = torch.zeros(3)
-        self.passed, self.held = self.passed + 1, weakref.ref(activations)
-        self.sizes.append(len(label))
-        if len(label) > self.most_rows and self.how == "loss":
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        output = super().forward(tokens, label)
-        if len(label) > self.most_rows:
-            output["loss"].register_hook(self._exhaust)
-        if self.passed in self.passes:
-            self._spoil(output)
-        return output
-
-    blind = False
-
-    def _spoil(self, output):
-        if self.how == "loss":
-            output["loss"] = output["loss"] * math.nan
-        else:
-            output["loss"].register_hook(lambda gradient: gradient * math.inf)
-
-    def _exhaust(self, gradient):
-        raise torch.OutOfMemoryError("CUDA out of memory")
 
 
 class Watcher(Recorder):
@@ -80,10 +36,6 @@ class Watcher(Recorder):
             for name, value in state.items()
         }
         self.weights.append(weights(context.model) | moments)
-
-
-def split_of(tmp_path, count=24, batch_size=2):
-    return make_split(tmp_path, records(count), batch_size=batch_size)
 
 
 def trained(tmp_path, model, settings, folder=None):
@@ -185,70 +137,6 @@ def test_accumulated_batches_train_as_the_large_one_to_the_partial_last_window(t
     assert len(found[0][1]) == 2
 
 
-def steps_of(model, split, *, lr=0.0, precision="fp32", optimizer=torch.optim.SGD):
-    return StepMaker(
-        Parallel(model), split, optimizer(model.parameters(), lr=lr), device=CPU, precision=precision
-    )
-
-
-def gradients(model, split, groups):
-    """The gradients and sums of one step."""
-    sums, _ = steps_of(model, split).make(1, [batch_of(split, rows) for rows in groups])
-    return {name: parameter.grad for name, parameter in model.named_parameters()}, sums
-
-
-@pytest.mark.parametrize("how", ["loss", "gradient"])  # memory may fail forwards and backwards
-@pytest.mark.parametrize(("most_rows", "smaller"), [(8, [8]), (5, [6, 3]), (1, [6, 3, 2, 1])])
-def test_a_batch_too_large_for_the_memory_is_cut_with_the_same_result(
-    tmp_path, caplog, how, most_rows, smaller
-):
-    split = split_of(tmp_path)
-    expected, whole = gradients(Fragile(), split, [range(11)])
-    caplog.clear()
-    model = Fragile(most_rows=most_rows, how=how)
-    found, sums = gradients(model, split, [range(11)] if most_rows != 8 else [range(5), range(5, 11)])
-    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
-    assert sums.mean_loss == pytest.approx(whole.mean_loss, rel=1e-6)
-    told = [
-        f"step 1: out of memory; going on with batches of at most {size} instances, with the same result; a "
-        "smaller batch_size with trainer.num_gradient_accumulation_steps is faster"
-        for size in smaller
-    ]
-    assert caplog.messages == (told if most_rows != 8 else [])
-
-
-@pytest.mark.parametrize("how", ["loss", "gradient"])
-def test_instances_of_a_batch_that_was_tried_again_are_counted_once(tmp_path, how):
-    split = split_of(tmp_path)
-    model = Fragile(most_rows=3, how=how)
-    gradients(model, split, [range(3), range(3, 11)])
-    whole = Fragile()
-    gradients(whole, split, [range(11)])
-    assert model.accuracy.state_dict() == whole.accuracy.state_dict()
-
-
-def test_memory_is_free_again_before_a_batch_is_cut(tmp_path):
-    class Looks(logging.Handler):
-        def emit(self, record):
-            freed.append(model.held() is None)
-
-    freed, model, looks = [], Fragile(most_rows=4), Looks()
-    logger = logging.getLogger("bertx.training.steps")
-    logger.addHandler(looks)
-    gradients(model, split_of(tmp_path), [range(8)])
-    logger.removeHandler(looks)
-    assert freed == [True]
-
-
-def test_one_instance_too_large_for_the_memory_is_an_error(tmp_path):
-    message = (
-        r"^step 1: the memory of cpu does not suffice for one instance alone; lower max_pieces of the token "
-        r"indexer, or take a smaller encoder$"
-    )
-    with pytest.raises(TrainingError, match=message):
-        gradients(Fragile(most_rows=0), split_of(tmp_path), [range(4)])
-
-
 def fp16_trainer(tmp_path, scale, settings, callbacks=(), count=24):
     split = split_of(tmp_path, count=count)
     trainer = make_trainer(Fragile(), split, {"precision": "fp16", **settings}, callbacks=callbacks)
@@ -289,6 +177,16 @@ def test_an_infinite_penalty_is_not_blamed_on_the_scale_of_fp16(tmp_path):
     with pytest.raises(NotFinite, match="the regularization penalty is inf") as found:
         steps_of(model, split, precision="fp16").make(1, [batch_of(split, range(4))])
     assert not found.value.is_overflow
+
+
+@pytest.mark.parametrize("passes", [[], [1]])  # with a good loss, and with one that is nan
+def test_a_rehearsal_leaves_the_scale_of_fp16_alone(tmp_path, passes):
+    split = split_of(tmp_path)
+    steps = steps_of(Fragile(passes=passes), split, lr=0.1, precision="fp16")
+    steps.rehearse(batch_of(split, range(4)))
+    assert steps.scaler.get_scale() == 65536.0
+    sums, _ = steps.make(1, [batch_of(split, range(4))])
+    assert sums.num_targets == 4
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

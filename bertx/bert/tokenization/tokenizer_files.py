@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 from tokenizers import AddedToken, Tokenizer
 
-from bertx.atomic import write_json, write_text
+from bertx.atomic import not_writable, write_json, write_text
 from bertx.bert.tokenization.json_settings import JsonObject, JsonSettings
 from bertx.bert.tokenization.tokenizer_settings import ROLES, SIDES, WORD_RULES, TokenizerSettings
 from bertx.bert.tokenization.wordpiece_vocab import read_vocab, vocab_text
@@ -120,10 +120,17 @@ def write_tokenizer(
         "added_tokens.json": json.dumps(beyond, ensure_ascii=False, indent=2) + "\n" if beyond else None,
     }
     for name, text in texts.items():
-        if text is None:
-            (folder / name).unlink(missing_ok=True)
-        else:
+        if text is not None:
             write_text(folder / name, text)
+        elif (folder / name).exists():
+            _remove(folder / name)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        raise not_writable(path, error) from None
 
 
 def _described(token: AddedToken) -> JsonObject:

@@ -31,8 +31,11 @@ class LineLog(TrainerCallback):
         if context.folder is None:
             return
         path = context.folder / self.file_name
-        if path.exists() and path.stat().st_size > self._written:
-            os.truncate(path, self._written)
+        try:
+            if path.exists() and path.stat().st_size > self._written:
+                os.truncate(path, self._written)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be written: {error.strerror or error}") from None
 
     def append(self, context: TrainingContext, line: Mapping[str, JSON]) -> None:
         """Writes a line.

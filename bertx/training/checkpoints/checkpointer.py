@@ -85,17 +85,22 @@ class Checkpointer(Registrable):
         """
         if self.folder is None:
             return
-        newest = self.folder / f"{PREFIX}{step:08d}"
-        write_checkpoint(newest, checkpoint)
+        write_checkpoint(self.folder / f"{PREFIX}{step:08d}", checkpoint)
         self._last_time = time.monotonic()
-        # What lies further on is broken, or training would have gone on from there.
-        kept = self._kept([path for path in self.found() if step_of(path) <= step])
         for path in self.found():
+            if step_of(path) > step:  # broken, or training would have gone on from there
+                shutil.rmtree(path, ignore_errors=True)
+        self.delete_old(step)
+
+    def delete_old(self, step: int) -> None:
+        """Deletes those before a step that no rule keeps; a kill may have come before that was done."""
+        found = [path for path in self.found() if step_of(path) <= step]
+        kept = self._kept(found)
+        for path in found:
             if path not in kept:
                 shutil.rmtree(path, ignore_errors=True)
 
     def _kept(self, found: list[Path]) -> list[Path]:
-        """Chooses those to keep, the newest last, among all that are whole."""
         if self.count is None and self.age is None:
             return found
         by_count = [] if self.count is None else found[-self.count :]

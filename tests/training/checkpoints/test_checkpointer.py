@@ -117,6 +117,13 @@ def test_a_broken_newest_one_is_named_and_the_one_before_is_used(tmp_path, caplo
     assert steps_in(tmp_path) == [1, 2]
 
 
+def test_a_deletion_that_a_kill_prevented_is_made_up_for(tmp_path):
+    checkpointer = saved(tmp_path, [1, 2, 3, 4], keep_most_recent_by_count=None)
+    checkpointer.count = 2
+    checkpointer.delete_old(3)
+    assert steps_in(tmp_path) == [2, 3, 4]
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_broken_one_is_never_kept_in_place_of_a_whole_one(tmp_path, count):
     checkpointer = saved(tmp_path, [10, 20], keep_most_recent_by_count=2)
