@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bertx.atomic import remove_leftovers, replacing, write_json
@@ -60,8 +60,8 @@ def train(
         raise UsageError(
             "distributed: several processes are started by the command `bertx train`, or by torchrun"
         )
-    goes_on, begins_again = recover and can_go_on(folder), recover and was_killed_at_once(folder)
-    if not (force or goes_on or begins_again) and world.is_main:
+    begun = _Begun(recover and can_go_on(folder), recover and was_killed_at_once(folder))
+    if not (force or begun.is_there) and world.is_main:
         require_free(folder)
     if world.size > 1 and request.device is None:
         devices = None if distributed is None else distributed.cuda_devices
@@ -75,18 +75,15 @@ def train(
         prepared = prepare(request, planned, world)
         trainer = prepared.trainer(folder)
         # Only now: a mistake in config or data leaves no folder behind, and an old one where it is.
-        if world.is_main and goes_on:
+        if world.is_main and begun.is_there:
             held.enter_context(sole_trainer(folder))
-            config, circumstances = filled(prepared.plan), _circumstances(request, prepared)
-            require_same(folder, config, circumstances, allow_config_change=allow_config_change)
-        if world.is_main and (goes_on or begins_again):
-            remove_leftovers(folder)
+            _reenter(request, prepared, folder, begun, allow_config_change)
         elif world.is_main:
             claim_run_folder(folder, force=force)
             held.enter_context(sole_trainer(folder))
         world.barrier()
         log.write_to(folder / (LOG if world.is_main else f"out_worker{world.rank}.log"))
-        if goes_on and not trainer.recover():
+        if begun.goes_on and not trainer.recover():
             logger.info("%s: was stopped before its first checkpoint; starting again", folder)
         if world.is_main:
             _write_inputs(request, prepared, trainer, folder)
@@ -96,6 +93,28 @@ def train(
             _finish(prepared, metrics, folder)
         world.barrier()  # the others wait for the files
     return metrics
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What is in the run folder of a run that is to be recovered."""
+
+    goes_on: bool  # a run that was interrupted
+    begins_again: bool  # one that was killed before it had begun
+
+    @property
+    def is_there(self) -> bool:
+        return self.goes_on or self.begins_again
+
+
+def _reenter(
+    request: TrainingRequest, prepared: Prepared, folder: Path, begun: _Begun, allow_config_change: bool
+) -> None:
+    """Checks that a run may go on in its folder, and tidies up after what killed it."""
+    if begun.goes_on:
+        config, circumstances = filled(prepared.plan), _circumstances(request, prepared)
+        require_same(folder, config, circumstances, allow_config_change=allow_config_change)
+    remove_leftovers(folder)
 
 
 def _finish(prepared: Prepared, metrics: Metrics, folder: Path) -> None:
