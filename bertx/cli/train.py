@@ -12,6 +12,7 @@ examples:
   bertx train configs/quickstart.jsonnet -s runs/quickstart
   bertx train configs/quickstart.jsonnet -s runs/long -o trainer.num_epochs=10 -o model.dropout=0.2
   bertx train configs/quickstart.jsonnet -s runs/quickstart --recover
+  torchrun --nproc-per-node 2 -m bertx train configs/quickstart.jsonnet -s runs/quickstart
   bertx train configs/sst2.jsonnet -s runs/sst2 --ext-var DATA=../shared/data
 """
 

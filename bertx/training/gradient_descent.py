@@ -116,7 +116,7 @@ class GradientDescentTrainer(Trainer):
         self.length = training_length(train, num_epochs, max_steps, limits.batches_per_step)
         self.num_steps, self.num_epochs = self.length.num_steps, self.length.num_epochs
         if validation is None:
-            _warn_of_no_effect({"patience": patience, "validate_every": validate_every})
+            _warn_of_no_effect(patience, validate_every, learning_rate_scheduler)
         tracker = MetricTracker(validation_metric, patience)
         freeze(model, no_grad, type_optimization)
         parallel = parallelize(model, strategy, world, device)
@@ -181,9 +181,18 @@ def _built(part: Lazy[Part] | None, offers: Mapping[str, object]) -> Part | None
     return None if part is None else part.build_with(**offers)
 
 
-def _warn_of_no_effect(settings: Mapping[str, object]) -> None:
-    for name, value in settings.items():
-        if value is not None:
+def _warn_of_no_effect(
+    patience: int | None, validate_every: float | None, scheduler: Lazy[LearningRateScheduler] | None
+) -> None:
+    """Names the settings that wait for validations in vain."""
+    settings = {
+        "patience": patience is not None,
+        "validate_every": validate_every is not None,
+        "learning_rate_scheduler": scheduler is not None
+        and getattr(scheduler.maker, "waits_for_validations", False),
+    }
+    for name, is_set in settings.items():
+        if is_set:
             logger.warning("trainer.%s: has no effect without validation data", name)
 
 

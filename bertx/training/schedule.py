@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from bertx.config.registrable import Configurable
 from bertx.data.instance import JSON
 
 
 class Schedule(Configurable):
-    """Depends on the number of the optimizer step, and on nothing else but what validations told."""
+    """Depends on the number of the optimizer step, and on nothing else but what validations told.
+
+    Attributes:
+        waits_for_validations: Whether nothing changes unless there are validations.
+    """
+
+    waits_for_validations: ClassVar[bool] = False
 
     def on_validation(self, step: int, metrics: Mapping[str, float]) -> None:
         """Takes the metrics of a validation after `step` optimizer steps; most schedules do not care.

@@ -24,6 +24,7 @@ from tests.training.tiny import (
 
 CPU = torch.device("cpu")
 CHECKPOINT = ("manifest.json", "model.safetensors", "state.json", "state.safetensors")
+SCHEDULE = {"reduce_on_plateau": {}, "cosine_with_warmup": {"num_warmup_steps": 1}}
 STILL = {"type": "sgd", "lr": 0.0}
 
 
@@ -110,6 +111,14 @@ def test_patience_without_validation_data_is_warned_about(train, caplog):
     with caplog.at_level(logging.WARNING):
         make_trainer(make_model(), train, {"patience": 2})
     assert caplog.messages == ["trainer.patience: has no effect without validation data"]
+
+
+@pytest.mark.parametrize(("name", "count"), [("reduce_on_plateau", 1), ("cosine_with_warmup", 0)])
+def test_a_schedule_that_waits_for_validations_in_vain_is_warned_about(train, caplog, name, count):
+    with caplog.at_level(logging.WARNING):
+        make_trainer(make_model(), train, {"learning_rate_scheduler": {"type": name, **SCHEDULE[name]}})
+    message = "trainer.learning_rate_scheduler: has no effect without validation data"
+    assert caplog.messages == [message] * count
 
 
 def test_every_epoch_has_a_file_with_the_keys_of_allennlp(train, contrary, folder):

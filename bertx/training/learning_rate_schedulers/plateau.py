@@ -39,6 +39,8 @@ class ReduceOnPlateau(LearningRateScheduler):
         ConfigError: `mode` and the sign contradict each other, or a number is out of its range.
     """
 
+    waits_for_validations = True
+
     def __init__(
         self,
         optimizer: Runtime[torch.optim.Optimizer],
@@ -173,6 +175,8 @@ class Fixed(LearningRateScheduler):
         warmup_updates: The number of rising steps; a number below 1 is a share of all steps, rounded up.
         warmup_rate: The factor on the first step's rate if there is a warm-up.
     """
+
+    waits_for_validations = True
 
     def __init__(
         self,
