@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from bertx.runs.run import Run as Run
     from bertx.runs.run import load as load
     from bertx.training.callbacks.trainer_callback import TrainerCallback as TrainerCallback
-    from bertx.training.learning_rate_schedulers.learning_rate_scheduler import (
-        LearningRateScheduler as LearningRateScheduler,
-    )
-    from bertx.training.momentum_schedulers import MomentumScheduler as MomentumScheduler
     from bertx.training.moving_averages import MovingAverage as MovingAverage
     from bertx.training.objectives.objective import Objective as Objective
     from bertx.training.optimizers.optimizer import Optimizer as Optimizer
+    from bertx.training.schedulers.learning_rate_scheduler import (
+        LearningRateScheduler as LearningRateScheduler,
+    )
+    from bertx.training.schedulers.momentum_schedulers import MomentumScheduler as MomentumScheduler
     from bertx.training.trainer import Trainer as Trainer
 
 _HOMES = {
@@ -65,8 +65,8 @@ _HOMES = {
     "bertx.models.regularizers": ("Regularizer",),
     "bertx.runs.run": ("Run", "load"),
     "bertx.training.callbacks.trainer_callback": ("TrainerCallback",),
-    "bertx.training.learning_rate_schedulers.learning_rate_scheduler": ("LearningRateScheduler",),
-    "bertx.training.momentum_schedulers": ("MomentumScheduler",),
+    "bertx.training.schedulers.learning_rate_scheduler": ("LearningRateScheduler",),
+    "bertx.training.schedulers.momentum_schedulers": ("MomentumScheduler",),
     "bertx.training.moving_averages": ("MovingAverage",),
     "bertx.training.objectives.objective": ("Objective",),
     "bertx.training.optimizers.optimizer": ("Optimizer",),

@@ -17,7 +17,7 @@ from bertx.data.loader import DataLoader, SimpleDataLoader
 from bertx.data.vocabulary import Vocabulary
 from bertx.errors import ConfigError
 from bertx.models.model import Model
-from bertx.training.distributed import Distributed
+from bertx.training.processes.distributed import Distributed
 from bertx.training.trainer import Trainer
 
 SplitName: TypeAlias = Literal["train", "validation", "test"]

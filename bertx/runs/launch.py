@@ -20,7 +20,7 @@ from subprocess import Popen
 from types import FrameType
 
 from bertx.errors import ProcessError, UsageError
-from bertx.training.distributed import Distributed
+from bertx.training.processes.distributed import Distributed
 from bertx.world import LAUNCHER_PID
 
 NODE_RANK = "NODE_RANK"  # in the environment: the number of this machine

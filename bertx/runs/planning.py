@@ -22,7 +22,7 @@ FAMILIES = (
     "models.initializers",
     "models.losses",
     "training.callbacks",
-    "training.learning_rate_schedulers",
+    "training.schedulers",
     "training.objectives",
     "training.optimizers",
     "runs.components",
@@ -33,7 +33,6 @@ MODULES = (
     "data.collators",
     "data.batch_samplers",
     "training.gradient_descent",
-    "training.momentum_schedulers",
     "training.moving_averages",
 )
 

@@ -31,7 +31,7 @@ from bertx.models.model import Model
 from bertx.paths import with_paths_found
 from bertx.runs.components.from_archive import with_archive
 from bertx.runs.planning import plan_experiment
-from bertx.training.distributed import Distributed
+from bertx.training.processes.distributed import Distributed
 from bertx.training.trainer import Trainer
 from bertx.world import World
 

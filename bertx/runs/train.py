@@ -21,8 +21,8 @@ from bertx.runs.launch import must_launch
 from bertx.runs.preparation import Prepared, TrainingRequest, plan_request, planned_processes, prepare
 from bertx.runs.recovery import can_go_on, require_same, was_killed_at_once
 from bertx.training.bag_of_words import BagOfWords
-from bertx.training.distributed import device_name
 from bertx.training.evaluation import evaluate
+from bertx.training.processes.distributed import device_name
 from bertx.training.trainer import Metrics, Trainer
 from bertx.world import DEFAULT_TIMEOUT_SECONDS, World, joined
 

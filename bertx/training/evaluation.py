@@ -14,8 +14,8 @@ from bertx.data.batch import Batch
 from bertx.data.split import Split
 from bertx.models.model import Model, Output, uncounted
 from bertx.progress import Progress
-from bertx.training.parallel import sum_statistics
 from bertx.training.precision import Precision, arithmetic
+from bertx.training.processes.parallel import sum_statistics
 from bertx.world import World
 
 

@@ -15,20 +15,20 @@ from bertx.models.model import Model
 from bertx.training.callbacks.metrics_log import MetricsLog
 from bertx.training.callbacks.trainer_callback import TrainerCallback
 from bertx.training.checkpoints.checkpointer import Checkpointer
-from bertx.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler
 from bertx.training.limits import Limits
 from bertx.training.loop import TrainingLoop
 from bertx.training.metric_tracker import MetricTracker
-from bertx.training.momentum_schedulers import MomentumScheduler
 from bertx.training.moving_averages import MovingAverage
 from bertx.training.objectives.objective import Objective
 from bertx.training.optimizers.optimizer import Optimizer
-from bertx.training.parallel import Strategy, parallelize
 from bertx.training.precision import Precision, PrecisionChoice, chosen_precision
+from bertx.training.processes.parallel import Strategy, parallelize
+from bertx.training.schedulers.learning_rate_scheduler import LearningRateScheduler
+from bertx.training.schedulers.momentum_schedulers import MomentumScheduler
+from bertx.training.schedulers.training_length import training_length
 from bertx.training.selection import Selection
 from bertx.training.steps import StepMaker
 from bertx.training.trainer import Metrics, Trainer
-from bertx.training.training_length import training_length
 from bertx.training.training_scope import GradualUnfreezing, TypeOptimization, freeze
 from bertx.world import World
 

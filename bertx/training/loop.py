@@ -23,19 +23,19 @@ from bertx.training.bad_batches import write_rows
 from bertx.training.callbacks.trainer_callback import Step, TrainerCallback, TrainingContext
 from bertx.training.checkpoints.checkpointer import Checkpointer
 from bertx.training.checkpoints.snapshot import Snapshot, Stateful
-from bertx.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler
 from bertx.training.limits import Limits
-from bertx.training.momentum_schedulers import MomentumScheduler
-from bertx.training.parallel import summed
 from bertx.training.position import Position
+from bertx.training.processes.parallel import summed
 from bertx.training.report import epoch_metrics, report_epoch
-from bertx.training.schedule import Schedule
+from bertx.training.schedulers.learning_rate_scheduler import LearningRateScheduler
+from bertx.training.schedulers.momentum_schedulers import MomentumScheduler
+from bertx.training.schedulers.schedule import Schedule
+from bertx.training.schedulers.training_length import TrainingLength
 from bertx.training.selection import Selection
 from bertx.training.signals import Interruption, StopRequest, stopped
 from bertx.training.step_results import NotFinite
 from bertx.training.steps import StepMaker
 from bertx.training.trainer import Metrics
-from bertx.training.training_length import TrainingLength
 from bertx.training.training_scope import GradualUnfreezing
 from bertx.world import World
 

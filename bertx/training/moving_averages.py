@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from bertx.config.registrable import Registrable, Runtime
 from bertx.data.instance import JSON
 from bertx.errors import CheckpointError, ConfigError
-from bertx.training.shards import cut_like, whole
-from bertx.training.step_counts import number_of_steps
-from bertx.training.training_length import TrainingLength
+from bertx.training.processes.shards import cut_like, whole
+from bertx.training.schedulers.step_counts import number_of_steps
+from bertx.training.schedulers.training_length import TrainingLength
 
 
 class MovingAverage(Registrable):

@@ -10,8 +10,8 @@ from bertx.atomic import write_json
 from bertx.models.model import Model
 from bertx.training.metric_tracker import MetricTracker
 from bertx.training.position import Position
+from bertx.training.schedulers.training_length import TrainingLength
 from bertx.training.trainer import Metrics
-from bertx.training.training_length import TrainingLength
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from bertx.training.evaluation import evaluate
 from bertx.training.metric_tracker import MetricTracker
 from bertx.training.moving_averages import MovingAverage
 from bertx.training.position import Position
-from bertx.training.shards import full_tensors, load_full
+from bertx.training.processes.shards import full_tensors, load_full
 from bertx.training.steps import StepMaker
 from bertx.training.weights import compare_tensors, read_tensors, tensors_of
 from bertx.world import World

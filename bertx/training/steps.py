@@ -18,9 +18,9 @@ from bertx.errors import ConfigError, DataError, TrainingError
 from bertx.models.model import Output, uncounted
 from bertx.training.evaluation import num_targets
 from bertx.training.objectives.objective import Objective, Plain
-from bertx.training.parallel import Parallel
 from bertx.training.precision import Precision, arithmetic
-from bertx.training.shards import add_gradients, gradient_norm, whole
+from bertx.training.processes.parallel import Parallel
+from bertx.training.processes.shards import add_gradients, gradient_norm, whole
 from bertx.training.step_results import NotFinite, Sums
 from bertx.world import World
 

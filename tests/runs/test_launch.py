@@ -10,7 +10,7 @@ import pytest
 from bertx.errors import UsageError
 from bertx.runs import launch as launching
 from bertx.runs.launch import launch, must_launch
-from bertx.training.distributed import Distributed
+from bertx.training.processes.distributed import Distributed
 
 BEGINNING = "import os, signal, sys, time\nrank = int(os.environ['RANK'])\n"
 SIGNALLED = """

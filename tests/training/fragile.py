@@ -8,7 +8,7 @@ import weakref
 import torch
 
 from bertx.models.bert_for_classification import BertForClassification
-from bertx.training.parallel import Parallel
+from bertx.training.processes.parallel import Parallel
 from bertx.training.steps import StepMaker
 from tests.training.tiny import batch_of, make_config, make_split, records, vocabulary
 

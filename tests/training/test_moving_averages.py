@@ -9,7 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 from bertx.config.construct import plan
 from bertx.errors import CheckpointError, ConfigError
 from bertx.training.moving_averages import MovingAverage
-from bertx.training.training_length import TrainingLength
+from bertx.training.schedulers.training_length import TrainingLength
 
 EPOCHS = (4, 5, 4, 3)
 SWA = "stochastic_weight_average"

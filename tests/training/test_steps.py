@@ -10,7 +10,7 @@ from bertx.errors import DataError, TrainingError
 from bertx.models.bert_for_classification import BertForClassification
 from bertx.models.masked_language_model import MaskedLanguageModel
 from bertx.models.regularizers import L2, RegularizerApplicator
-from bertx.training.parallel import Parallel
+from bertx.training.processes.parallel import Parallel
 from bertx.training.steps import StepMaker
 from tests.training.tiny import (
     batch_of,

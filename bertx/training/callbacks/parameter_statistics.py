@@ -13,7 +13,7 @@ from bertx.errors import ConfigError
 from bertx.models.model import Model
 from bertx.training.callbacks.line_log import LineLog
 from bertx.training.callbacks.trainer_callback import Step, TrainerCallback, TrainingContext
-from bertx.training.shards import full_tensors, whole
+from bertx.training.processes.shards import full_tensors, whole
 
 NAMES = ("mean", "std", "gradient_mean", "gradient_std", "update_ratio")
 

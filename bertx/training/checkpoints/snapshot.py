@@ -16,8 +16,13 @@ from bertx.training.callbacks.trainer_callback import TrainerCallback
 from bertx.training.checkpoints.folder import Checkpoint
 from bertx.training.checkpoints.random_state import random_state, seed_apart, set_random_state
 from bertx.training.checkpoints.states import State
-from bertx.training.parallel import summed
-from bertx.training.shards import full_optimizer_state, full_tensors, load_full, load_optimizer_state
+from bertx.training.processes.parallel import summed
+from bertx.training.processes.shards import (
+    full_optimizer_state,
+    full_tensors,
+    load_full,
+    load_optimizer_state,
+)
 from bertx.training.weights import compare_tensors
 from bertx.world import World
 

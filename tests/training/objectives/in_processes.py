@@ -11,9 +11,9 @@ import torch
 
 from bertx.training.objectives.fgm import FGM
 from bertx.training.objectives.r_drop import RDrop
-from bertx.training.parallel import Parallel, parallelize
+from bertx.training.processes.parallel import Parallel, parallelize
 from bertx.world import World
-from tests.training.in_parallel import furthest, gradients, make, share_of
+from tests.training.processes.in_parallel import furthest, gradients, make, share_of
 
 GROUPS = ([0, 1, 2, 3], [4, 5, 6, 7], [8, 9], [10, 11])
 OBJECTIVES = {"fgm": FGM(0.5), "r_drop": RDrop(2.0)}

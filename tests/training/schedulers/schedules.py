@@ -9,8 +9,8 @@ import torch
 
 from bertx.config.construct import plan
 from bertx.runs.planning import register_components
-from bertx.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler
-from bertx.training.training_length import TrainingLength
+from bertx.training.schedulers.learning_rate_scheduler import LearningRateScheduler
+from bertx.training.schedulers.training_length import TrainingLength
 
 register_components()
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertx.errors import ConfigError
-from tests.training.schedules import largest_difference, make_optimizer, make_scheduler, rates_of
+from tests.training.schedulers.schedules import largest_difference, make_optimizer, make_scheduler, rates_of
 
 METRICS = st.lists(st.integers(1, 12).map(lambda number: number / 8), min_size=1, max_size=40)
 

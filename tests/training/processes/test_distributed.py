@@ -8,7 +8,7 @@ import pytest
 
 from bertx.config.construct import plan
 from bertx.errors import ConfigError
-from bertx.training.distributed import Distributed, device_name
+from bertx.training.processes.distributed import Distributed, device_name
 from bertx.world import World
 
 

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertx.errors import ConfigError
-from bertx.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler
+from bertx.training.schedulers.learning_rate_scheduler import LearningRateScheduler
 from tests.test_contracts import ROWS
-from tests.training.schedules import RATES, as_json, make_optimizer, make_scheduler, rates_of
+from tests.training.schedulers.schedules import RATES, as_json, make_optimizer, make_scheduler, rates_of
 
 EPOCHS = [3, 4, 4, 5, 2]
 NESTED = {"schedulers": [[2, {"type": "reduce_on_plateau", "patience": 0}], [2, {"type": "fixed"}]]}

@@ -6,7 +6,7 @@ import torch
 
 from bertx.config.registrable import Configurable
 from bertx.errors import ConfigError
-from bertx.training.parallel import Strategy
+from bertx.training.processes.parallel import Strategy
 from bertx.world import DEFAULT_TIMEOUT_SECONDS, World
 
 ON_CPU = -1  # in `cuda_devices`

@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bertx.errors import ConfigError
-from bertx.training.training_length import TrainingLength, training_length
+from bertx.training.schedulers.training_length import TrainingLength, training_length
 from tests.training.tiny import Recorder, make_model, make_trainer, make_undecided
 
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=6).map(lambda steps: TrainingLength(tuple(steps)))

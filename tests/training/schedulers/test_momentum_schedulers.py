@@ -3,8 +3,8 @@ import torch
 
 from bertx.config.construct import plan
 from bertx.errors import ConfigError
-from bertx.training.momentum_schedulers import MomentumScheduler
-from bertx.training.training_length import TrainingLength
+from bertx.training.schedulers.momentum_schedulers import MomentumScheduler
+from bertx.training.schedulers.training_length import TrainingLength
 
 STEPS = (2, 3, 2, 2, 1, 2)
 

@@ -8,7 +8,7 @@ import pytest
 from bertx.training.checkpoints.folder import read_checkpoint
 from tests.processes import run_together
 
-TRAIN = "tests.training.in_training:train"
+TRAIN = "tests.training.processes.in_training:train"
 GIVEN = {"rows": 21, "dev_rows": 13, "batch_size": 4, "stop": 0, "recover": False}
 
 

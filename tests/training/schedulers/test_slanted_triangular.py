@@ -4,7 +4,7 @@ import torch
 from bertx.config.construct import plan
 from bertx.errors import ConfigError
 from bertx.training.optimizers.optimizer import Optimizer
-from tests.training.schedules import make_optimizer, make_scheduler, rates_of
+from tests.training.schedulers.schedules import make_optimizer, make_scheduler, rates_of
 
 
 def formula(number: int, num_steps: int, cut_frac: float = 0.1, ratio: float = 32) -> float:

@@ -15,8 +15,8 @@ from bertx.data.batch import Batch
 from bertx.data.vocabulary import Vocabulary
 from bertx.errors import ConfigError
 from bertx.models.bert_for_classification import BertForClassification
-from bertx.training.parallel import parallelize, sum_statistics, summed
-from bertx.training.shards import (
+from bertx.training.processes.parallel import parallelize, sum_statistics, summed
+from bertx.training.processes.shards import (
     add_gradients,
     full_optimizer_state,
     full_tensors,

@@ -16,7 +16,7 @@ STRATEGIES = ("ddp", "fsdp")
 def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
     """What each process found, all at once: starting them takes the time."""
     folder: Path = tmp_path_factory.mktemp("parallel")
-    return run_together("tests.training.in_parallel:check", request.param, folder)
+    return run_together("tests.training.processes.in_parallel:check", request.param, folder)
 
 
 def largest(results, name: str) -> float:

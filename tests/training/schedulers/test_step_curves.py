@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertx.errors import ConfigError
-from tests.training.schedules import (
+from tests.training.schedulers.schedules import (
     largest_difference,
     make_optimizer,
     make_scheduler,
@@ -153,7 +153,7 @@ def test_impossible_settings_are_refused(name, named, message):
 
 
 def test_infinity_is_no_number_of_steps():
-    from bertx.training.step_counts import number_of_steps
+    from bertx.training.schedulers.step_counts import number_of_steps
 
     for written in (math.inf, math.nan):
         with pytest.raises(

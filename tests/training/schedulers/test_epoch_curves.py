@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
 from bertx.errors import ConfigError
-from tests.training.schedules import (
+from tests.training.schedulers.schedules import (
     largest_difference,
     make_optimizer,
     make_scheduler,

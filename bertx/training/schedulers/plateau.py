@@ -11,8 +11,8 @@ import torch
 from bertx.config.registrable import Runtime
 from bertx.data.instance import JSON
 from bertx.errors import ConfigError
-from bertx.training.learning_rate_schedulers.curve import num_rising, warmed_up
-from bertx.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler, require
+from bertx.training.schedulers.curve import num_rising, warmed_up
+from bertx.training.schedulers.learning_rate_scheduler import LearningRateScheduler, require
 
 
 @LearningRateScheduler.register("reduce_on_plateau")

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 import torch
 
-from bertx.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler, require
-from bertx.training.step_counts import number_of_steps
+from bertx.training.schedulers.learning_rate_scheduler import LearningRateScheduler, require
+from bertx.training.schedulers.step_counts import number_of_steps
 
 Rate: TypeAlias = Callable[[float, int], float]
 """What the rate of a group is, by its own rate and the number of the step, from 0."""

@@ -8,8 +8,8 @@ import torch
 
 from bertx.config.registrable import Registrable, Runtime
 from bertx.errors import ConfigError
-from bertx.training.schedule import Schedule
-from bertx.training.training_length import TrainingLength
+from bertx.training.schedulers.schedule import Schedule
+from bertx.training.schedulers.training_length import TrainingLength
 
 
 class MomentumScheduler(Schedule, Registrable):

@@ -1,7 +1,7 @@
 import pytest
 
 from bertx.errors import ConfigError
-from tests.training.schedules import make_optimizer, make_scheduler, rates_of
+from tests.training.schedulers.schedules import make_optimizer, make_scheduler, rates_of
 
 STEPS = [4, 4, 5, 3]
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertx.errors import ConfigError
-from tests.training.schedules import (
+from tests.training.schedulers.schedules import (
     largest_difference,
     make_optimizer,
     make_scheduler,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from bertx.config.registrable import Runtime
-from bertx.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler, require
-from bertx.training.training_length import TrainingLength
+from bertx.training.schedulers.learning_rate_scheduler import LearningRateScheduler, require
+from bertx.training.schedulers.training_length import TrainingLength
 
 
 @LearningRateScheduler.register("slanted_triangular")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bertx.config.registrable import Registrable, Runtime
 from bertx.errors import ConfigError
-from bertx.training.schedule import Schedule
+from bertx.training.schedulers.schedule import Schedule
 
 
 class LearningRateScheduler(Schedule, Registrable):

@@ -10,8 +10,8 @@ import torch
 
 from bertx.config.registrable import Lazy, Runtime
 from bertx.data.instance import JSON
-from bertx.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler, require
-from bertx.training.training_length import TrainingLength
+from bertx.training.schedulers.learning_rate_scheduler import LearningRateScheduler, require
+from bertx.training.schedulers.training_length import TrainingLength
 
 
 @LearningRateScheduler.register("combined")

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import torch
 
 from bertx.config.registrable import Runtime
-from bertx.training.learning_rate_schedulers.curve import Curve, Rate, scaled
-from bertx.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler, require
-from bertx.training.training_length import TrainingLength
+from bertx.training.schedulers.curve import Curve, Rate, scaled
+from bertx.training.schedulers.learning_rate_scheduler import LearningRateScheduler, require
+from bertx.training.schedulers.training_length import TrainingLength
 
 
 @LearningRateScheduler.register("step")

@@ -12,8 +12,8 @@ import math
 import torch
 
 from bertx.config.registrable import Runtime
-from bertx.training.learning_rate_schedulers.curve import Curve, num_rising, scaled, warmed_up
-from bertx.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler, require
+from bertx.training.schedulers.curve import Curve, num_rising, scaled, warmed_up
+from bertx.training.schedulers.learning_rate_scheduler import LearningRateScheduler, require
 
 
 @LearningRateScheduler.register("constant")
