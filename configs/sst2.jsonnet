@@ -5,6 +5,11 @@
 //
 // DATA is a folder that holds sst2/train.jsonl and sst2/dev.jsonl, {"text": ..., "label": ...} per line.
 // ENCODER is a folder in Hugging Face layout, or a name on the Hugging Face hub.
+//
+// In twice the time, an average of weights and adversarial training give about one point of accuracy more:
+//
+//   -o trainer.validate_every=0.25 -o 'trainer.moving_average={"type": "exponential", "decay": 0.998}' \
+//   -o 'trainer.objective={"type": "fgm", "epsilon": 0.5}'
 local fine_tuning = import "lib/fine_tuning.libsonnet";
 local data = std.extVar("DATA") + "/sst2/";
 local encoder = std.extVar("ENCODER");

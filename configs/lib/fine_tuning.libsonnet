@@ -3,7 +3,7 @@
   data_loader: { batch_sampler: { type: "bucket", batch_size: 32 } },
   trainer: {
     num_epochs: 3,
-    precision: "bf16",
+    precision: "auto",
     optimizer: { type: "adamw", lr: 5e-5, weight_decay: 0.01 },
     learning_rate_scheduler: { type: "linear_with_warmup", warmup_steps: 0.1 },
     grad_norm: 1.0,

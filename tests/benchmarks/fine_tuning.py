@@ -75,6 +75,7 @@ def train_bertx(job: Job, seed: int) -> Trained:
             "train_data_path": str(job.train_file),
             "validation_data_path": str(job.dev_file),
             "trainer.num_epochs": job.epochs,
+            "trainer.precision": "bf16",
             "random_seed": seed,
         },
     )
