@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from bertx.atomic import not_writable
 from bertx.data.instance import JSON
 from bertx.errors import CheckpointError, UsageError
 from bertx.runs.environment import FORMAT_VERSION
@@ -76,8 +77,13 @@ def sole_trainer(folder: Path) -> Iterator[None]:
 
     Raises:
         UsageError: Another process trains there.
+        DataError: The log, which is what is locked, cannot be written.
     """
-    with (folder / LOG).open("ab") as file:
+    try:
+        log = (folder / LOG).open("ab")
+    except OSError as error:
+        raise not_writable(folder / LOG, error) from None
+    with log as file:
         try:
             import fcntl
 
