@@ -13,7 +13,7 @@ from typing import TypeAlias
 import torch
 import torch.distributed as dist
 
-from bertx.world import World, joined
+from bertx.world import World, end_process, joined
 
 REPOSITORY = Path(__file__).parent.parent
 SECONDS = 120
@@ -83,6 +83,7 @@ def main() -> None:
     with joined(world, torch.device("cpu"), timeout_seconds=SECONDS):
         result = found(world, folder)
     (folder / f"result{world.rank}.json").write_text(json.dumps(result))
+    end_process(0)
 
 
 if __name__ == "__main__":

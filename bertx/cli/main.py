@@ -67,7 +67,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.command is None:
         parser.print_help(sys.stderr)
         sys.exit(2)
+    if os.environ.get("WORLD_SIZE", "1") not in ("", "0", "1"):  # as torchrun and the launcher set it
+        _end_with_others(args)
     sys.exit(run_command(args))
+
+
+def _end_with_others(args: argparse.Namespace) -> None:
+    """Runs a command as one of several processes, and ends this one with the command's status for certain."""
+    try:
+        status = run_command(args)
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    from bertx.world import end_process
+
+    end_process(status)
 
 
 def run_command(args: argparse.Namespace) -> int:
