@@ -99,7 +99,8 @@ class StepMaker:
     def make(self, number: int, group: Sequence[Batch]) -> tuple[Sums, float]:
         """Makes one step on all batches of a group together.
 
-        A batch for which the memory does not suffice is tried again in halves, with the same result.
+        A batch for which the memory does not suffice is tried again in halves, with the same gradient but for
+        what dropout draws.
 
         Args:
             number: The step's number, from 1, for messages.
@@ -162,7 +163,7 @@ class StepMaker:
                 if parameter.grad is not None:
                     parameter.grad.mul_(factor)
         sums.penalty = self._penalize()
-        norm = self._norm()
+        norm = gradient_norm(self.parameters)  # summed in float32
         self._check(number, pieces, sums, norm)
         self._clip(norm)
         return sums, float(norm)
@@ -250,10 +251,6 @@ class StepMaker:
             return 0.0
         add_gradients(penalty, self.parameters)
         return float(whole(penalty.detach()))
-
-    def _norm(self) -> Tensor:
-        """Returns the norm of all gradients together, summed in float32."""
-        return gradient_norm(self.parameters)
 
     def _clip(self, norm: Tensor) -> None:
         if self.grad_norm is not None:
