@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from tests.commands import bertx
 from tests.conftest import REPOSITORY
@@ -132,7 +133,9 @@ def test_a_signal_saves_within_a_step_and_the_same_command_goes_on(place, straig
 
 
 def in_a_process(given):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+    """A run with as many threads as this process: another number sums in another order."""
+    threads = str(torch.get_num_threads())
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "PYTHONPATH": str(REPOSITORY)}
     run = [sys.executable, "-m", "bertx", *given]
     return subprocess.run(run, env=environment, capture_output=True, timeout=120, check=False)
 
