@@ -36,6 +36,8 @@ class Trained:
 class BenchmarkClock(TrainerCallback):
     """Writes how many instances were trained on, and in how many seconds of training steps."""
 
+    reads_weights = False
+
     def __init__(self) -> None:
         self.instances, self.seconds = 0, 0.0
         self._epoch_start = self._last_step = time.perf_counter()

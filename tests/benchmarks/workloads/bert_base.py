@@ -1,0 +1,47 @@
+"""Fine-tuning an encoder of BERT-base's shape with random weights: speed alone."""
+
+from __future__ import annotations
+
+import shutil
+
+from tests.benchmarks.rows import write_rows
+from tests.benchmarks.suite.setting import Setting
+from tests.benchmarks.suite.workload import Workload
+from tests.benchmarks.tasks import TASKS
+from tests.benchmarks.workloads.fine_tuning import COLUMNS, memory, shares, speed, systems, work_of
+from tests.benchmarks.workloads.machine import RATES
+
+ROWS, DEV_ROWS = 640, 64
+
+
+def workload(setting: Setting) -> Workload:
+    """Returns the workload."""
+    folder = setting.folder / "bert_base"
+    folder.mkdir()
+    encoder = folder / "encoder"
+    setting.processes.measure(
+        "tests.benchmarks.systems.random_encoder:write",
+        {"preset": "bert_base_en_uncased", "target": str(encoder)},
+    )
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        if (setting.encoder / name).is_file():
+            shutil.copy(setting.encoder / name, encoder / name)
+    data, task = setting.data / "sst2", TASKS["sst2"]
+    train = task.rows(data / "train.jsonl", setting.rows(ROWS))
+    dev = task.rows(data / "dev.jsonl", DEV_ROWS)
+    given: dict[str, object] = {
+        "task": "sst2",
+        "train_file": str(write_rows(train, folder / "train.jsonl")),
+        "dev_file": str(write_rows(dev, folder / "dev.jsonl")),
+        "encoder": str(encoder),
+    }
+    work = work_of(setting, given)
+    return Workload(
+        name="bert_base",
+        about=f"{len(train):,} rows of SST-2 in batches of 32 through an encoder of BERT-base's shape (12 "
+        f"layers of 768) with random weights; otherwise as fine_tuning_sst2. {work['gflop']:.2f} GFLOP a "
+        "row. Its accuracy means nothing.",
+        systems=[*systems(given), RATES],
+        columns=[column for column in COLUMNS if column.figure != "accuracy"],
+        comparisons=[*speed(1.5, None, 4, None)[:2], *memory()[:2], *shares(work["gflop"])],
+    )
