@@ -119,13 +119,14 @@ class RunFiles:
     Attributes:
         config: The resolved config.
         environment: What `environment.json` holds.
+        is_unpacked: Whether the folder is that of an archive.
 
     Raises:
         CheckpointError: The folder is no run, or an incomplete, broken or later one.
     """
 
     def __init__(self, folder: Path, name: Path, *, unpacked: bool = False) -> None:
-        self.folder, self.name = folder, name
+        self.folder, self.name, self.is_unpacked = folder, name, unpacked
         missing = [part for part in PARTS if not (folder / part).exists()]
         if missing:
             raise CheckpointError(

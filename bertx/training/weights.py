@@ -58,12 +58,31 @@ def load_weights(model: nn.Module, path: Path) -> None:
         CheckpointError: The file is missing or broken, or its tensors are not those of the model; then the
             model is as it was.
     """
-    found = read_tensors(path)
-    wanted = tensors_of(model)
-    compare_tensors(path, found, wanted)
+    found, wanted = _same_tensors(model, path)
     with torch.no_grad():
         for name, tensor in wanted.items():
             tensor.copy_(found[name])
+
+
+def map_weights(model: nn.Module, path: Path) -> None:
+    """Does what `load_weights` does by mapping the file into the model's memory, read when it is needed.
+
+    All processes that map a file share its pages. What is written to the weights stays in this process. The
+    file may be replaced or deleted while it is mapped, but not changed in place.
+
+    Raises:
+        CheckpointError: As in `load_weights`.
+    """
+    found, wanted = _same_tensors(model, path)
+    for name, tensor in wanted.items():
+        tensor.data = found[name].to(tensor.device, tensor.dtype)
+
+
+def _same_tensors(model: nn.Module, path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Returns the tensors of a file and those of the model, which are the same but for their numbers."""
+    found, wanted = read_tensors(path), tensors_of(model)
+    compare_tensors(path, found, wanted)
+    return found, wanted
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from torch import nn
 
 from bertx.errors import CheckpointError
 from bertx.models.masked_language_model import MaskedLanguageModel
-from bertx.training.weights import load_weights, save_weights, tensors_of
+from bertx.training.weights import load_weights, map_weights, save_weights, tensors_of
 from tests.training.tiny import make_config
 
 
@@ -34,10 +34,11 @@ def saved(path):
     return path
 
 
-def test_what_was_saved_is_loaded_bit_by_bit(path):
+@pytest.mark.parametrize("read", [load_weights, map_weights])
+def test_what_was_saved_is_loaded_bit_by_bit(path, read):
     first, second = Network(), Network()
     save_weights(first, path)
-    load_weights(second, path)
+    read(second, path)
     for name, tensor in tensors_of(first).items():
         assert torch.equal(tensor, tensors_of(second)[name])
     assert second.high.weight is second.low.weight
@@ -56,6 +57,31 @@ def test_tied_embeddings_survive(path):
     assert torch.equal(word, first.masked_lm.bert.embeddings.word.weight)
 
 
+def test_what_is_written_to_mapped_weights_stays_out_of_the_file(saved):
+    before = saved.read_bytes()
+    model = Network()
+    map_weights(model, saved)
+    with torch.no_grad():
+        for tensor in tensors_of(model).values():
+            tensor.fill_(7.0)
+    assert saved.read_bytes() == before
+    assert model.high.weight.tolist() == [[7.0, 7.0]] * 3
+
+
+def test_mapped_weights_outlive_their_file(saved):
+    expected, model = load_file(saved)["low.weight"].clone(), Network()
+    map_weights(model, saved)
+    save_weights(Network(5), saved)
+    saved.unlink()
+    assert torch.equal(model.low.weight, expected)
+
+
+def test_mapped_weights_take_the_type_of_the_model(saved):
+    model = Network().double()
+    map_weights(model, saved)
+    assert {tensor.dtype for tensor in tensors_of(model).values()} == {torch.float64}
+
+
 def test_saving_replaces_the_file_and_leaves_no_other(saved):
     save_weights(Network(5), saved)
     load_weights(Network(5), saved)
@@ -66,8 +92,9 @@ def refused(path: Path, message: str) -> None:
     """Loading fails with exactly this message, and changes nothing."""
     model = Network()
     before = {name: tensor.clone() for name, tensor in tensors_of(model).items()}
-    with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
-        load_weights(model, path)
+    for read in (load_weights, map_weights):
+        with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
+            read(model, path)
     assert all(torch.equal(tensor, before[name]) for name, tensor in tensors_of(model).items())
 
 

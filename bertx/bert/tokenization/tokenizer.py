@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tokenizers import AddedToken
 
-from bertx.bert.tokenization.ragged_encoding import RaggedIds, encode_ragged, well_formed
+from bertx.bert.tokenization.ragged_encoding import RaggedEncoder, RaggedIds, well_formed
 from bertx.bert.tokenization.rust_tokenizer import build_rust
 from bertx.bert.tokenization.text_encoding import TextEncoding
 from bertx.bert.tokenization.tokenizer_files import read_tokenizer, write_tokenizer
@@ -122,6 +122,7 @@ class BertTokenizer(TextEncoding):
         self.max_input_chars_per_word = max_input_chars_per_word
         self.split_special_tokens = split_special_tokens
         self.word_rules = word_rules
+        self._ragged: RaggedEncoder | None = None
 
     @classmethod
     def from_pretrained(
@@ -231,18 +232,27 @@ class BertTokenizer(TextEncoding):
     def encode_ragged(self, texts: Sequence[str]) -> RaggedIds:
         """Encodes many texts at once, without special tokens and without truncation.
 
-        The way for data sets: about three times as fast as the Rust library alone on English, because each
+        The way for data sets: several times as fast as the Rust library alone on English, because each
         distinct piece of text between spaces is cut only once.
 
         Args:
             texts: Any number of texts, of any length. A lone surrogate reads as U+FFFD.
         """
-        # A space splits words whatever surrounds it, unless an added token may reach across it.
-        split_at_spaces = not any(
-            token.normalized or any(character.isspace() for character in token.content)
-            for token in self.added_tokens_decoder.values()
-        )
-        return encode_ragged(self._rust, texts, split_at_spaces=split_at_spaces)
+        if self._ragged is None:
+            # A space splits words whatever surrounds it, unless an added token may reach across it.
+            split_at_spaces = not any(
+                token.normalized or any(character.isspace() for character in token.content)
+                for token in self.added_tokens_decoder.values()
+            )
+            self._ragged = RaggedEncoder(self._rust, split_at_spaces=split_at_spaces)
+        return self._ragged.encode(texts)
+
+    def add_tokens(
+        self, tokens: str | AddedToken | Sequence[str | AddedToken], special_tokens: bool = False
+    ) -> int:
+        """Adds tokens; see `TokenTable.add_tokens`."""
+        self._ragged = None  # it remembers the ids of before
+        return super().add_tokens(tokens, special_tokens)
 
     def _base_vocab(self) -> dict[str, int]:
         return dict(self._rust.get_vocab(with_added_tokens=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from bertx.config.registrable import Runtime
+from bertx.training.optimizers.eager import eager
 from bertx.training.optimizers.optimizer import NamedParameters, Optimizer, can_fuse, refusals
 from bertx.training.optimizers.parameter_groups import DecayGroup, MomentumGroup, ParameterGroup, grouped
 
@@ -44,7 +45,7 @@ def sgd(
         decay_biases_and_norms=decay_biases_and_norms,
     )
     with refusals():
-        return torch.optim.SGD(
+        return eager(torch.optim.SGD)(
             groups,
             lr=lr,
             momentum=momentum,
