@@ -37,3 +37,18 @@ def in_order(make: Callable[[int], Made], numbers: Sequence[int], workers: int) 
             yield pending.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def one_ahead(made: Iterator[Made]) -> Iterator[Made]:
+    """Yields what an iterator yields, of which a thread fetches the next while the one before is used.
+
+    What the iterator raises is raised in its turn.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="bertx-data")
+    try:
+        coming = pool.submit(next, made, None)
+        while (fetched := coming.result()) is not None:
+            coming = pool.submit(next, made, None)
+            yield fetched
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

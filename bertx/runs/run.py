@@ -38,10 +38,10 @@ from bertx.runs.archive import WEIGHTS, RunFiles, open_run
 from bertx.runs.planning import plan_experiment
 from bertx.training.evaluation import Evaluation, evaluate, evaluating
 from bertx.training.precision import Precision, arithmetic
-from bertx.training.weights import load_weights
+from bertx.training.weights import load_weights, map_weights
 
-# Padding included. Enough to keep a processor busy, little enough for BERT-base on a small machine.
-TOKENS_PER_BATCH = 4_096
+# Padding included. Enough to keep a processor busy, little enough to stay in its caches.
+TOKENS_PER_BATCH = 2_048
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Run:
         vocabulary: Numbers the labels.
         model: The model with its best weights.
         device: Where it computes.
+        computed_in: The arithmetic to compute in; None: that in which it was trained.
     """
 
     config: Mapping[str, JSON]
@@ -63,6 +64,7 @@ class Run:
     vocabulary: Vocabulary
     model: Model
     device: torch.device
+    computed_in: Precision | None = None
 
     @property
     def reader(self) -> DatasetReader:
@@ -71,7 +73,9 @@ class Run:
 
     @property
     def precision(self) -> Precision:
-        """The arithmetic that it was trained and validated in, so that an evaluation gives the same."""
+        """The arithmetic to compute in, by default the one it was validated in: evaluations give the same."""
+        if self.computed_in is not None:
+            return self.computed_in
         found = self.experiment.trainer.settings.get("precision")
         if found == "auto":  # what was measured where it was trained
             found = self.environment.get("precision")
@@ -159,11 +163,21 @@ class Run:
         Raises:
             DataError: One is too long for the model; `require_fitting` tells which.
         """
-        if not instances:
-            return []
+        return self.predictions(self.encoded(instances), batch_size) if instances else []
+
+    def encoded(self, instances: Sequence[Instance]) -> EncodedDataset:
+        """Encodes instances, one or more, to predict for.
+
+        Raises:
+            DataError: One is too long for the model; `require_fitting` tells which.
+        """
         dataset = encode_instances(instances, self.reader.token_indexers)
         check_lengths(self.model, dataset, "input")
-        predictions: list[dict[str, JSON]] = [{} for _ in instances]
+        return dataset
+
+    def predictions(self, dataset: EncodedDataset, batch_size: int | None) -> list[dict[str, JSON]]:
+        """Predicts for encoded instances; similar lengths are computed together, order is kept."""
+        predictions: list[dict[str, JSON]] = [{} for _ in range(len(dataset))]
         with self.computing():
             for rows in _batches(dataset, batch_size):
                 batch = Batch(padded_texts(dataset, rows), rows).to(self.device)
@@ -239,7 +253,9 @@ def load(
             experiment = planned.build_with(encoders=encoders)
         vocabulary = saved_vocabulary(files, experiment.vocabulary)
         model = make_model(experiment, vocabulary, encoders)
-        load_weights(model, files.folder / WEIGHTS)
+        # What an archive was unpacked to is deleted, which some systems refuse for files that are mapped.
+        read_weights = load_weights if files.is_unpacked else map_weights
+        read_weights(model, files.folder / WEIGHTS)
         return Run(config, files.environment, experiment, vocabulary, model.to(chosen).eval(), chosen)
 
 

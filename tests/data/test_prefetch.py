@@ -4,7 +4,7 @@ from itertools import islice
 
 import pytest
 
-from bertx.data.prefetch import AHEAD_PER_WORKER, in_order
+from bertx.data.prefetch import AHEAD_PER_WORKER, in_order, one_ahead
 
 
 def workers():
@@ -80,3 +80,22 @@ def test_what_is_not_begun_is_not_made_when_one_stops_asking():
 
 def test_nothing_to_make_is_nothing():
     assert list(in_order(str, [], 2)) == []
+
+
+def test_one_ahead_keeps_the_order():
+    assert list(one_ahead(iter(range(100)))) == list(range(100))
+
+
+def test_one_ahead_fetches_one_and_no_more():
+    fetched = []
+    taken = one_ahead(fetched.append(number) or number for number in range(10))
+    assert next(taken) == 0
+    taken.close()
+    assert fetched in ([0], [0, 1])
+
+
+def test_one_ahead_raises_in_its_turn():
+    taken = one_ahead(10 // number for number in (2, 1, 0))
+    assert [next(taken), next(taken)] == [5, 10]
+    with pytest.raises(ZeroDivisionError):
+        next(taken)

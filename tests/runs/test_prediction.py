@@ -10,8 +10,8 @@ import pytest
 
 import bertx
 from bertx.errors import DataError, UsageError
+from bertx.runs.prediction import computation, records
 from bertx.runs.prediction import predict as prediction
-from bertx.runs.prediction import records
 from bertx.runs.prediction.predict import PredictionRequest, predict
 from bertx.runs.prediction.records import FIRST_WINDOW, LARGEST_WINDOW, Item, windows
 from tests.tiny import REVIEWS, write_lines
@@ -122,8 +122,13 @@ def test_probabilities_are_those_of_the_logits(run):
 @pytest.mark.parametrize("count", [0, 1, 2])
 @pytest.mark.parametrize(
     "step",
-    [(prediction, "_predict_window"), (prediction.Sinks, "write"), (prediction.Sinks, "note")],
-    ids=["computing", "writing", "noting"],
+    [
+        (computation.Computation, "encoded"),
+        (computation.Computation, "computed"),
+        (prediction.Sinks, "write"),
+        (prediction.Sinks, "note"),
+    ],
+    ids=["encoding", "computing", "writing", "noting"],
 )
 def test_resuming_after_a_kill_gives_the_same_bytes(run, lines, tmp_path, monkeypatch, step, count):
     predict(run, request(lines, tmp_path / "whole.jsonl"))
@@ -172,7 +177,7 @@ def test_a_real_kill_can_be_resumed(run, trained, tmp_path):
 
 def interrupted(run, lines, output, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        killed_after(patch, (prediction, "_predict_window"), 2)
+        killed_after(patch, (computation.Computation, "computed"), 2)
         predict(run, request(lines, output))
 
 
@@ -199,10 +204,11 @@ def test_resuming_goes_on_with_a_longer_input(run, lines, tmp_path, monkeypatch)
     assert predict(run, request(lines, tmp_path / "out.jsonl", resume=True)).inputs == 201
 
 
-def test_resuming_needs_the_same_options(run, lines, tmp_path, monkeypatch):
+@pytest.mark.parametrize("options", [{"keep_fields": True}, {"precision": "int8"}])
+def test_resuming_needs_the_same_options(run, lines, tmp_path, monkeypatch, options):
     interrupted(run, lines, tmp_path / "out.jsonl", monkeypatch)
     with pytest.raises(DataError, match=r"out.jsonl.progress: was made by another run or with other options"):
-        predict(run, request(lines, tmp_path / "out.jsonl", resume=True, keep_fields=True))
+        predict(run, request(lines, tmp_path / "out.jsonl", resume=True, **options))
 
 
 def test_a_partial_file_that_was_cut_is_not_gone_on_with(run, lines, tmp_path, monkeypatch):

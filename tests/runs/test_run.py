@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 import bertx
 from bertx.errors import BertxError, CheckpointError, ConfigError, UsageError
 from bertx.runs.run import decimals
+from bertx.training.weights import load_weights, map_weights
 from tests.tiny import REVIEWS, workplace
 
 
@@ -40,6 +41,17 @@ def test_a_run_and_its_archive_have_equal_weights_without_network(trained, no_ne
     one, other = (bertx.load(place).model.state_dict() for place in (trained.run, trained.archive))
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_weights_of_a_folder_are_mapped_and_those_of_an_archive_copied(trained, monkeypatch):
+    used = []
+    for name, read in {"map_weights": map_weights, "load_weights": load_weights}.items():
+        monkeypatch.setattr(
+            f"bertx.runs.run.{name}",
+            lambda model, path, name=name, read=read: (used.append(name), read(model, path)),
+        )
+    bertx.load(trained.run), bertx.load(trained.archive)
+    assert used == ["map_weights", "load_weights"]
 
 
 def test_evaluation_gives_what_training_measured(trained, no_network):

@@ -1,6 +1,6 @@
-"""Window by window: records become instances, instances predictions, predictions lines.
+"""Predicting for all records of an input, window by window.
 
-Inside a window, texts of similar length are computed together.
+Inside a window, texts of similar length are computed together; the next one is read and encoded meanwhile.
 """
 
 from __future__ import annotations
@@ -8,27 +8,24 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import Literal, TypeAlias
-
-import orjson
 
 from bertx.data.files import require
-from bertx.data.instance import JSON, Instance, MetadataField
+from bertx.data.prefetch import one_ahead
 from bertx.errors import DataError, UsageError
 from bertx.progress import Progress
-from bertx.runs.prediction.records import Item, items_of, part_of, windows
+from bertx.runs.prediction.computation import Computation, Computed, Encoded, OnError
+from bertx.runs.prediction.precision import COMPARED, PredictionPrecision, in_precision, log_agreement
+from bertx.runs.prediction.records import FIRST_WINDOW, Item, items_of, part_of, windows
 from bertx.runs.prediction.sinks import OutputFile, Sinks, Tally, standard_output
+from bertx.runs.prediction.workers import Opening, Task, computed_by
 from bertx.runs.run import Run
 
 logger = logging.getLogger(__name__)
-
-OnError: TypeAlias = Literal["fail", "skip", "quarantine"]
-Good: TypeAlias = "tuple[Item, Mapping[str, JSON], Instance]"
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,8 @@ class PredictionRequest:
         shard: (i, n): predict the i-th (from 1) of n equal parts of the input only.
         resume: Whether to go on where an interrupted prediction to the same file stopped.
         silent: Whether to print nothing to standard output.
+        precision: The arithmetic to compute in; `auto`: that in which the run was trained.
+        workers: How many processes compute; 1: this one.
     """
 
     source: Path | None
@@ -57,14 +56,23 @@ class PredictionRequest:
     shard: tuple[int, int] | None = None
     resume: bool = False
     silent: bool = False
+    precision: PredictionPrecision = "auto"
+    workers: int = 1
 
 
-def predict(run: Run, request: PredictionRequest) -> Tally:
+def predict(run: Run, request: PredictionRequest, opening: Opening | None = None) -> Tally:
     """Predicts for every record of the input.
+
+    Args:
+        run: The run.
+        request: What to predict and how.
+        opening: How other processes open the same run; several workers need it.
 
     Raises:
         DataError: The input or the output cannot be used, or a record is bad and `on_error` is `fail`.
-        UsageError: The options exclude each other.
+        UsageError: The options exclude each other, or the processor lacks what they need.
+        ConfigError: The model cannot be computed in the precision.
+        ProcessError: A worker ended.
     """
     _check(request)
     reader = run.reader if request.use_dataset_reader else None
@@ -72,17 +80,49 @@ def predict(run: Run, request: PredictionRequest) -> Tally:
     if request.shard is not None:
         total = sum(1 for _ in items)
         items = part_of(items_of(request.source, reader), request.shard, total)
+    ready = in_precision(run, request.precision)
     with _sinks(run, request) as (sinks, tally), Progress("predict", None, unit="records") as progress:
+        if request.precision == "int8":
+            items = _compared(run, ready, request, items)
         _skip(items, tally)
-        for window in windows(items, tally.windows):
-            lines, bad = _predict_window(run, request, window)
-            sinks.write(lines, bad)
-            tally.add(window, written=len(lines), bad=len(bad))
-            sinks.note(tally)
-            progress.advance(len(window))
+        with closing(_computed(ready, request, opening, windows(items, tally.windows))) as results:
+            for window, (lines, bad, warnings) in results:
+                for warning in warnings:
+                    logger.warning("%s", warning)
+                sinks.write(lines, bad)
+                tally.add(window, written=len(lines), bad=len(bad))
+                sinks.note(tally)
+                progress.advance(len(window))
     if tally.bad:
         logger.warning("%d of %d records could not be read and were left out", tally.bad, tally.inputs)
     return tally
+
+
+def _computed(
+    run: Run, request: PredictionRequest, opening: Opening | None, source: Iterator[list[Item]]
+) -> Generator[tuple[Sequence[Item], Computed]]:
+    """Yields windows with what came out of them, in order."""
+    if request.workers > 1 and opening is not None:
+        task = Task(opening, request.precision, request.on_error, request.keep_fields, request.batch_size)
+        yield from computed_by(request.workers, task, source)
+        return
+    computation = Computation(run, request.on_error, request.keep_fields, request.batch_size)
+    encoded: Iterator[Encoded] = map(computation.encoded, source)
+    # Standard input and pipes may keep a reader waiting, and nobody can interrupt that but this thread.
+    if request.source is not None and request.source.is_file():
+        encoded = one_ahead(encoded)
+    for window in encoded:
+        yield window.window, computation.computed(window)
+
+
+def _compared(run: Run, ready: Run, request: PredictionRequest, items: Iterator[Item]) -> Iterator[Item]:
+    """Logs what int8 changes for the first records; yields all of them."""
+    first = list(islice(items, FIRST_WINDOW if request.source is None else COMPARED))
+    # What is bad among them is told later, when it is its turn.
+    instances = [entry.instance for entry in Computation(run, "skip", False, None).encoded(first).good]
+    if instances:
+        log_agreement(run, ready, instances)
+    return chain(first, items)
 
 
 def _check(request: PredictionRequest) -> None:
@@ -137,66 +177,8 @@ def _sinks(run: Run, request: PredictionRequest) -> Iterator[tuple[Sinks, Tally]
 
 def _identity(run: Run, request: PredictionRequest) -> str:
     """Hashes what decides the lines, beside the input and what happens to bad records."""
-    options = [request.keep_fields, request.use_dataset_reader, request.batch_size, request.shard]
-    return hashlib.sha256(json.dumps([run.config, run.environment, options]).encode()).hexdigest()
-
-
-def _predict_window(
-    run: Run, request: PredictionRequest, window: list[Item]
-) -> tuple[list[bytes], list[bytes]]:
-    """Returns the output lines of a window and the lines for the quarantine."""
-    good: list[Good] = []
-    bad: dict[int, bytes] = {}
-
-    def refuse(item: Item, error: DataError) -> None:
-        if request.on_error == "fail":
-            raise error
-        logger.warning("%s", error)
-        text = item.content().decode("utf-8", "replace")
-        line = {"place": item.place, "error": str(error), "line": text}
-        bad[item.number] = orjson.dumps(line) + b"\n"
-
-    for item in window:
-        try:
-            record = item.record()
-            good.append((item, record, run.instance(item.place, record)))
-        except DataError as error:
-            refuse(item, error)
-    try:
-        predictions = run.predict_instances([instance for _, _, instance in good], request.batch_size)
-    except DataError:
-        for item, unfit in _unfit(run, good):
-            refuse(item, unfit)
-        good = [entry for entry in good if entry[0].number not in bad]
-        predictions = run.predict_instances([instance for _, _, instance in good], request.batch_size)
-    lines = [
-        orjson.dumps(
-            _line(prediction, record, instance, request.keep_fields), option=orjson.OPT_APPEND_NEWLINE
-        )
-        for prediction, (_, record, instance) in zip(predictions, good, strict=True)
+    options = [
+        *(request.keep_fields, request.use_dataset_reader),
+        *(request.batch_size, request.shard, request.precision),
     ]
-    return lines, [bad[number] for number in sorted(bad)]
-
-
-def _unfit(run: Run, good: list[Good]) -> Iterator[tuple[Item, DataError]]:
-    """Finds the records that the model cannot read, such as those that are too long."""
-    for item, _, instance in good:
-        try:
-            run.require_fitting(item.place, instance)
-        except DataError as error:
-            yield item, error
-
-
-def _line(
-    prediction: dict[str, JSON], record: Mapping[str, JSON], instance: Instance, keep_fields: bool
-) -> dict[str, JSON]:
-    for field in instance.fields.values():
-        if isinstance(field, MetadataField) and isinstance(field.metadata, dict) and "id" in field.metadata:
-            prediction["id"] = field.metadata["id"]
-    if keep_fields:
-        for key, value in record.items():
-            if key not in prediction:
-                prediction[key] = value
-            elif prediction[key] != value:
-                prediction[f"input_{key}"] = value
-    return prediction
+    return hashlib.sha256(json.dumps([run.config, run.environment, options]).encode()).hexdigest()
