@@ -30,6 +30,7 @@ class Options(NamedTuple):
         head_mask: float, (heads,); how much each head of the self-attention counts.
         use_cache: Whether to return keys and values.
         output_attentions: Whether to return probabilities.
+        only_first: Whether to compute the first token of each sequence only.
     """
 
     memory: Tensor | None = None
@@ -38,6 +39,7 @@ class Options(NamedTuple):
     head_mask: Tensor | None = None
     use_cache: bool = False
     output_attentions: bool = False
+    only_first: bool = False
 
 
 class Extras(NamedTuple):
@@ -52,6 +54,9 @@ class Extras(NamedTuple):
     attentions: Tensor | None
     cross_attentions: Tensor | None
     cache: LayerCache | None
+
+
+NOTHING = Extras(None, None, None)
 
 
 class BertAttention(nn.Module):

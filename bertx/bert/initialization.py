@@ -18,6 +18,7 @@ ACTIVATIONS: dict[HiddenAct, Activation] = {
     "relu": F.relu,
     "silu": F.silu,
 }
+GELU_APPROXIMATIONS: dict[Activation, str] = {ACTIVATIONS["gelu"]: "none", ACTIVATIONS["gelu_new"]: "tanh"}
 
 
 def activation_of(config: BertConfig) -> Activation:

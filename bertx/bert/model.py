@@ -21,8 +21,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from bertx.bert.attention import BertAttention, Extras, Options, visible_before, visible_tokens
+from bertx.bert.attention import NOTHING, BertAttention, Extras, Options, visible_before, visible_tokens
 from bertx.bert.config import BertConfig
+from bertx.bert.embeddings import BertEmbeddings
+from bertx.bert.fused.keep_masks import Dropout
+from bertx.bert.fused.routing import fused, is_step_by_step
+from bertx.bert.fused.working_weights import WorkingWeights
 from bertx.bert.initialization import activation_of, initialize, resized
 from bertx.bert.outputs import BertOutput, Cache, LayerCache, Value, in_form, of_all
 from bertx.bert.pretrained import Pretrained
@@ -62,6 +66,7 @@ class BertModel(Pretrained):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        only_first: bool = False,
     ) -> BertOutput | tuple[Value, ...]:
         """Encodes a batch of sequences.
 
@@ -80,6 +85,9 @@ class BertModel(Pretrained):
             output_attentions: Whether to return the attention probabilities.
             output_hidden_states: Whether to return the hidden states of all layers.
             return_dict: Whether to return an object with names rather than a tuple.
+            only_first: Whether the last layer computes the first token of each sequence only, which is all
+                that the pooler reads: a tenth less work, with the same pooled vectors. The last hidden states
+                are then (batch, 1, hidden). A decoder computes all tokens.
 
         Returns:
             The last layer's hidden states, the pooled vectors if there is a pooler, and what was asked for.
@@ -108,6 +116,8 @@ class BertModel(Pretrained):
             options._replace(past=past_key_values[number] if past_key_values else None, head_mask=mask)
             for number, mask in enumerate(head_masks(head_mask, self.config))
         ]
+        only_first = only_first and not self.config.is_decoder and not is_step_by_step()
+        of_layers[-1] = of_layers[-1]._replace(only_first=only_first)
         output = self._through_layers(
             embedded, visible, of_layers, _given(output_hidden_states, self.config.output_hidden_states)
         )
@@ -167,48 +177,6 @@ class BertModel(Pretrained):
         return word
 
 
-class BertEmbeddings(nn.Module):
-    """Sums what a token is, where it stands and which segment it is in (Devlin et al., figure 2)."""
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
-        self.word = nn.Embedding(config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id)
-        self.position = nn.Embedding(config.max_position_embeddings, config.hidden_size)
-        self.token_type = nn.Embedding(config.type_vocab_size, config.hidden_size)
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
-
-    def forward(
-        self,
-        input_ids: Tensor | None,
-        token_type_ids: Tensor | None,
-        *,
-        position_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        past: int = 0,
-    ) -> Tensor:
-        """Returns float (batch, tokens, hidden); arguments are those of `BertModel`, `past` a length."""
-        if (input_ids is None) == (inputs_embeds is None):
-            raise ValueError("expected exactly one of input_ids and inputs_embeds")
-        words = self.word(input_ids) if inputs_embeds is None else inputs_embeds
-        # Without segments a single row is added, so that nothing is looked up for each token.
-        segments = self.token_type.weight[0] if token_type_ids is None else self.token_type(token_type_ids)
-        if position_ids is None:
-            positions = self._positions(past, words.shape[1])
-        else:
-            positions = self.position(position_ids)
-        embedded: Tensor = self.dropout(self.norm(words + segments + positions))
-        return embedded
-
-    def _positions(self, past: int, tokens: int) -> Tensor:
-        if past + tokens > self.position.num_embeddings:
-            raise ValueError(
-                f"a sequence has {past + tokens} tokens; the encoder takes at most "
-                f"{self.position.num_embeddings} (max_position_embeddings): truncate the input"
-            )
-        return self.position.weight[past : past + tokens]  # (tokens, hidden)
-
-
 class BertLayer(nn.Module):
     """Lets tokens look at each other, then transforms each alone.
 
@@ -227,17 +195,31 @@ class BertLayer(nn.Module):
             self.cross_attention_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.feed_forward = BertFeedForward(config)
         self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
+        self.working_weights = WorkingWeights()
 
     def forward(
         self, hidden_states: Tensor, visible: Tensor | None, options: Options
     ) -> tuple[Tensor, Extras]:
         """Returns (batch, tokens, hidden) for the same, and extras; `visible` says what tokens may see."""
+        output = fused(self, hidden_states, visible, options)
+        return (
+            (output, NOTHING) if output is not None else self._step_by_step(hidden_states, visible, options)
+        )
+
+    def _step_by_step(
+        self, hidden_states: Tensor, visible: Tensor | None, options: Options
+    ) -> tuple[Tensor, Extras]:
+        """Computes the layer by its modules, with all that a layer can be asked for."""
+        if torch.is_grad_enabled():
+            self.working_weights.expire()
         key, value = self.attention.keys_and_values(hidden_states)  # (batch, heads, tokens, head_size)
         if options.past is not None:
             key = torch.cat([options.past.key, key], dim=2)  # (batch, heads, past + tokens, head_size)
             value = torch.cat([options.past.value, value], dim=2)
         cache = LayerCache(key, value)
+        if options.only_first:
+            hidden_states = hidden_states[:, :1]
         attended, weights = self.attention(hidden_states, key, value, visible, options)
         hidden_states = self.attention_norm(hidden_states + self.dropout(attended))
         cross_weights = None

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from torch import Tensor
 
 from bertx.atomic import new_folder, require_no_folder, write_text
+from bertx.bert.fused.routing import step_by_step
 from bertx.bert.lora import lora_layers, merge_lora
 from bertx.data.instance import JSON
 from bertx.errors import DataError, UsageError
@@ -76,7 +77,7 @@ def export(run: Run, request: ExportRequest) -> dict[str, JSON]:
     rows = real_rows(run, classifier.model, request.data)
     _check_labels(request, rows)
     tolerance = _tolerance(request, classifier)
-    with evaluating(classifier), new_folder(request.target) as folder:
+    with evaluating(classifier), step_by_step(), new_folder(request.target) as folder:
         expected = logits_of(classifier.predict, rows.batches, "run")
         merge_lora(classifier)
         predict = WRITERS[request.format](classifier, folder)

@@ -110,7 +110,8 @@ def _batches(dataset: EncodedDataset, rows: npt.NDArray[np.int64], index: str) -
     while len(rows):
         size = BATCH_SIZES[len(batches) % len(BATCH_SIZES)]
         batch = pad(indexed, rows[:size], pad_token_id)
-        batches.append({name: tensor.long() for name, tensor in batch.items()})
+        longest = int(batch["attention_mask"].sum(dim=1).max())  # of more different sizes than training has
+        batches.append({name: tensor[:, :longest].long() for name, tensor in batch.items()})
         rows = rows[size:]
     return batches
 

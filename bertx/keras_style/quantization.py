@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bertx.bert.model import BertEmbeddings
+from bertx.bert.embeddings import BertEmbeddings
 from bertx.keras_style.lora import SharedLoraLinear
 
 LARGEST = 127

@@ -115,7 +115,8 @@ class BertForClassification(Model):
             of their class weights.
         """
         ids = tokens[self.index]
-        pooled = self.bert(ids["input_ids"], ids["attention_mask"], ids["token_type_ids"]).pooled
+        encoded = self.bert(ids["input_ids"], ids["attention_mask"], ids["token_type_ids"], only_first=True)
+        pooled = encoded.pooled
         logits = in_float32(self.classifier(self.dropout(pooled)))  # (batch, num_labels)
         output = {"logits": logits, "probs": logits.softmax(dim=-1)}
         if label is not None:
@@ -150,6 +151,11 @@ class BertForClassification(Model):
     def encoder_configs(self) -> dict[str, BertConfig]:
         """The sizes of the encoder, by the token indexer that it reads."""
         return {self.index: self.bert.config}
+
+    @property
+    def looked_up(self) -> dict[str, nn.Embedding]:
+        """BERT's word embedding."""
+        return {self.index: self.bert.embeddings.word}
 
     @property
     def adapted(self) -> nn.Module:
