@@ -59,6 +59,11 @@ class Model(nn.Module, Registrable):
         """Makes an output readable: adds what a person reads, such as the label's string, one value a row."""
 
     @property
+    def looked_up(self) -> dict[str, nn.Embedding]:
+        """The embeddings of pieces that are only looked up, by token indexer: no output is made with them."""
+        return {}
+
+    @property
     def adapted(self) -> nn.Module | None:
         """The encoder and the head whose LoRA updates a run also saves as `peft` does; None: it does not."""
         return None

@@ -27,6 +27,7 @@ from bertx.training.schedulers.learning_rate_scheduler import LearningRateSchedu
 from bertx.training.schedulers.momentum_schedulers import MomentumScheduler
 from bertx.training.schedulers.training_length import training_length
 from bertx.training.selection import Selection
+from bertx.training.shortcuts import rows_to_train, shortcuts_taken
 from bertx.training.steps import StepMaker
 from bertx.training.trainer import Metrics, Trainer
 from bertx.training.training_scope import GradualUnfreezing, TypeOptimization, freeze
@@ -129,7 +130,6 @@ class GradientDescentTrainer(Trainer):
             "length": self.length,
             "validation_metric": validation_metric,
         }
-        average = _built(moving_average, offers)
         self.loop = TrainingLoop(
             steps=StepMaker(
                 parallel,
@@ -144,7 +144,7 @@ class GradientDescentTrainer(Trainer):
             ),
             length=self.length,
             limits=limits,
-            selection=Selection(model, validation, tracker, average, folder, world),
+            selection=Selection(model, validation, tracker, _built(moving_average, offers), folder, world),
             scheduler=_built(learning_rate_scheduler, offers),
             momentum_scheduler=_built(momentum_scheduler, offers),
             unfreezing=gradual_unfreezing,
@@ -152,6 +152,7 @@ class GradientDescentTrainer(Trainer):
             callbacks=_with_log(callbacks or []),
             folder=folder,
         )
+        self.loop.rows = rows_to_train(self.loop)
 
     @property
     def precision(self) -> Precision:
@@ -174,7 +175,8 @@ class GradientDescentTrainer(Trainer):
 
     def train(self) -> Metrics:
         """Trains to the end; see `Trainer`."""
-        return self.loop.run()
+        with shortcuts_taken(self.loop):
+            return self.loop.run()
 
 
 def _built(part: Lazy[Part] | None, offers: Mapping[str, object]) -> Part | None:

@@ -24,6 +24,7 @@ from bertx.training.callbacks.trainer_callback import Step, TrainerCallback, Tra
 from bertx.training.checkpoints.checkpointer import Checkpointer
 from bertx.training.checkpoints.snapshot import Snapshot, Stateful
 from bertx.training.limits import Limits
+from bertx.training.occurring_rows import OccurringRows
 from bertx.training.position import Position
 from bertx.training.processes.parallel import summed
 from bertx.training.report import epoch_metrics, report_epoch
@@ -58,6 +59,7 @@ class TrainingLoop:
     checkpointer: Checkpointer
     callbacks: list[TrainerCallback]
     folder: Path | None
+    rows: OccurringRows | None = None
     position: Position = field(default_factory=Position)
     stop: StopRequest = field(init=False)
     _context: TrainingContext = field(init=False)
@@ -97,6 +99,7 @@ class TrainingLoop:
                 self._settle()  # a signal may have come while the last epoch was reported
                 self.selection.take()
             finally:
+                self._put_together()
                 for callback in self.callbacks:
                     callback.on_end(self._context)
         return position.metrics
@@ -128,8 +131,12 @@ class TrainingLoop:
         if self.momentum_scheduler is not None:
             self.momentum_scheduler.set_momentum(position.step)
         reason = None
+        if self.rows is not None:
+            self.rows.take_out()
         try:
             sums, norm = self.steps.make(number, group)
+            if self.rows is not None:
+                self.rows.decay()
             if self.selection.moving_average is not None:
                 self.selection.moving_average.update(number)
             position.sums.add(sums)
@@ -166,8 +173,14 @@ class TrainingLoop:
                 f"{self.length.num_steps:,}; bertx train --recover goes on from there",
             ) from None
 
+    def _put_together(self) -> None:
+        """Gives the model the form in which everybody but a training step knows it."""
+        if self.rows is not None:
+            self.rows.put_back()
+
     def _end_epoch(self) -> None:
         """Reports an epoch, and goes on to the next if all of its batches are done."""
+        self._put_together()
         position = self.position
         if position.skipped_in_row and not position.sums.num_steps:
             raise TrainingError(
@@ -192,6 +205,7 @@ class TrainingLoop:
 
     def _validate(self) -> None:
         """Evaluates on the validation data, and tells everybody what was found."""
+        self._put_together()
         position = self.position
         found = self.selection.validate(position, self.steps, look=self.stop.look)
         position.validation, position.validated_at = found, position.step
@@ -229,6 +243,7 @@ class TrainingLoop:
             "learning_rate_scheduler": self.scheduler,
             "momentum_scheduler": self.momentum_scheduler,
             "moving_average": self.selection.moving_average,
+            "occurring_rows": self.rows,
         }
         there = {name: part for name, part in parts.items() if part is not None}
         return Snapshot(self.model, self.steps.optimizer, there, self.callbacks, self.world)
@@ -254,6 +269,7 @@ class TrainingLoop:
 
     def _save(self) -> None:
         """Writes a checkpoint."""
+        self._put_together()
         checkpoint = self._snapshot.take()
         if self.world.is_main:
             self.checkpointer.save(self.position.step, checkpoint)

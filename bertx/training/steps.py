@@ -18,6 +18,7 @@ from bertx.errors import ConfigError, DataError, TrainingError
 from bertx.models.model import Output, uncounted
 from bertx.training.evaluation import num_targets
 from bertx.training.objectives.objective import Objective, Plain
+from bertx.training.optimizers.blockwise_adamw import BlockwiseAdamW
 from bertx.training.precision import Precision, arithmetic
 from bertx.training.processes.parallel import Parallel
 from bertx.training.processes.shards import add_gradients, gradient_norm, whole
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 SHOWN_IDS = 20
 SMALLEST_SUM = 1e-12  # of weights, where no instance of a step has a label that is known
+CLIPPING_EPS = 1e-6  # torch's
 SMALLEST_SCALE = 1.0  # of fp16 losses: below it, not the scale is to blame
 
 
@@ -163,7 +165,10 @@ class StepMaker:
                 if parameter.grad is not None:
                     parameter.grad.mul_(factor)
         sums.penalty = self._penalize()
-        norm = gradient_norm(self.parameters)  # summed in float32
+        if isinstance(self.optimizer, BlockwiseAdamW):
+            norm = self.optimizer.gradient_norm()
+        else:
+            norm = gradient_norm(self.parameters)  # summed in float32
         self._check(number, pieces, sums, norm)
         self._clip(norm)
         return sums, float(norm)
@@ -253,7 +258,9 @@ class StepMaker:
         return float(whole(penalty.detach()))
 
     def _clip(self, norm: Tensor) -> None:
-        if self.grad_norm is not None:
+        if self.grad_norm is not None and isinstance(self.optimizer, BlockwiseAdamW):
+            self.optimizer.gradient_divisor = max(1.0, (float(norm) + CLIPPING_EPS) / self.grad_norm)
+        elif self.grad_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(self.parameters, self.grad_norm, norm)
         if self.grad_clipping is not None:
             torch.nn.utils.clip_grad_value_(self.parameters, self.grad_clipping)

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import ClassVar
 
 from bertx.errors import ConfigError
 from bertx.training.callbacks.trainer_callback import Step, TrainerCallback, TrainingContext
@@ -28,6 +29,8 @@ class Console(TrainerCallback):
     Raises:
         ConfigError: `every` is not positive.
     """
+
+    reads_weights: ClassVar[bool] = False
 
     def __init__(self, every: int = 100) -> None:
         if every < 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 
@@ -22,6 +22,8 @@ class GpuMemory(TrainerCallback):
     Windows does not tell; `training_gpu_0_memory_MB` is the most that tensors have taken of its GPU in this
     epoch, and `peak_gpu_0_memory_MB` in any. All are in units of 2^20 bytes; a resumed training counts on.
     """
+
+    reads_weights: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._peaks: dict[str, int] = {}

@@ -21,6 +21,7 @@ class LineLog(TrainerCallback):
     training goes on, the lines after its checkpoint are taken off: they are written again.
     """
 
+    reads_weights: ClassVar[bool] = False
     file_name: ClassVar[str]
 
     def __init__(self) -> None:

@@ -36,6 +36,7 @@ class ParameterStatistics(LineLog):
         ConfigError: `every` is not positive.
     """
 
+    reads_weights: ClassVar[bool] = True
     file_name: ClassVar[str] = "parameter_statistics.jsonl"
 
     def __init__(self, every: int = 100) -> None:

@@ -30,6 +30,7 @@ class Tracker(TrainerCallback):
         ConfigError: The package cannot be imported, or `every` is not positive.
     """
 
+    reads_weights: ClassVar[bool] = False
     package: ClassVar[str]
 
     def __init__(self, every: int = 10) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from bertx.config.registrable import Registrable
 from bertx.data.instance import JSON
@@ -55,7 +56,14 @@ class Step:
 
 
 class TrainerCallback(Registrable):
-    """Is told of what happens, in the order in which a config lists the callbacks."""
+    """Is told of what happens, in the order in which a config lists the callbacks.
+
+    Attributes:
+        reads_weights: Whether `on_step` looks at weights or gradients. If no callback does, training may keep
+            them in the form that is fastest; all other methods find them as they are.
+    """
+
+    reads_weights: ClassVar[bool] = True
 
     def on_start(self, context: TrainingContext) -> None:
         """Runs before the first step, after `load_state_dict` if an interrupted training goes on."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 
 from bertx.config.registrable import Runtime
+from bertx.training.optimizers.blockwise_adamw import BlockwiseAdamW, can_cut
+from bertx.training.optimizers.eager import eager
 from bertx.training.optimizers.optimizer import NamedParameters, Optimizer, can_fuse, refusals
 from bertx.training.optimizers.parameter_groups import AdamGroup, grouped
 
@@ -44,7 +46,10 @@ def adamw(
         decay_biases_and_norms=decay_biases_and_norms,
     )
     with refusals():
-        return torch.optim.AdamW(
+        if not amsgrad and can_cut(named_parameters):
+            kind = eager(BlockwiseAdamW)
+            return kind(groups, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+        return eager(torch.optim.AdamW)(
             groups,
             lr=lr,
             betas=betas,
@@ -92,7 +97,7 @@ def adam(
         decay_biases_and_norms=decay_biases_and_norms,
     )
     with refusals():
-        return torch.optim.Adam(
+        return eager(torch.optim.Adam)(
             groups,
             lr=lr,
             betas=betas,
