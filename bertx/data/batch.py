@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bertx.data.encoded import EncodedDataset
+from bertx.data.padded_lengths import padded_lengths
 from bertx.data.token_indexers.token_indexer import Indexed
 
 Inputs: TypeAlias = "dict[str, Tensor | dict[str, dict[str, Tensor]]]"
@@ -81,7 +82,7 @@ def padded_texts(dataset: EncodedDataset, rows: npt.NDArray[np.int64]) -> Inputs
 
 
 def pad(indexed: Indexed, rows: npt.NDArray[np.int64], pad_token_id: int) -> dict[str, Tensor]:
-    """Pads rows at the right to the longest of them.
+    """Pads rows at the right to the longest of them, or a little more; never beyond the longest of all.
 
     Args:
         indexed: The ids of all rows.
@@ -93,7 +94,8 @@ def pad(indexed: Indexed, rows: npt.NDArray[np.int64], pad_token_id: int) -> dic
     """
     starts = indexed.offsets[rows]  # (batch,)
     lengths = indexed.offsets[rows + 1] - starts  # (batch,)
-    positions = np.arange(lengths.max(initial=0))  # (tokens,)
+    longest = padded_lengths(lengths.max(initial=0, keepdims=True))[0]
+    positions = np.arange(min(longest, indexed.longest))  # (tokens,)
     mask = positions < lengths[:, None]  # (batch, tokens)
     second = positions >= indexed.first_lengths[rows][:, None]  # (batch, tokens)
     input_ids = np.full(mask.shape, pad_token_id, np.int64)

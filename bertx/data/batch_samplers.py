@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bertx.config.registrable import Registrable
+from bertx.data.padded_lengths import padded_lengths
 from bertx.errors import ConfigError
 
 Rows = npt.NDArray[np.int64]
@@ -58,7 +59,8 @@ class BucketBatchSampler(BatchSampler):
 
     Args:
         batch_size: Rows per batch.
-        padding_noise: Lengths are changed by up to this fraction before they are sorted, at random.
+        padding_noise: Padded lengths are changed by up to this fraction before rows are sorted, at random;
+            rows that are padded to one length meet at random without it.
         drop_last: Leave out as many rows, drawn anew each epoch, as a last, smaller batch would have.
         shuffle: Train in random order of batches; otherwise in order of length.
         sorting_keys: The text fields whose length counts, the longest of a row; `None`: all.
@@ -106,7 +108,8 @@ class MaxTokensBatchSampler(BatchSampler):
 
     Args:
         max_tokens: The budget: longest row of the batch times number of rows.
-        padding_noise: Lengths are changed by up to this fraction before they are sorted, at random.
+        padding_noise: Padded lengths are changed by up to this fraction before rows are sorted, at random;
+            rows that are padded to one length meet at random without it.
         sorting_keys: The text fields whose length counts, the longest of a row; `None`: all.
         shuffle: Train in random order of batches; otherwise in order of length.
     """
@@ -135,6 +138,7 @@ class MaxTokensBatchSampler(BatchSampler):
         return self._fill(longest_first(lengths), lengths)
 
     def _fill(self, order: Rows, lengths: Lengths) -> list[Rows]:
+        lengths = padded_lengths(lengths)
         batches = []
         start = 0
         while start < len(order):
@@ -158,6 +162,7 @@ def longest_first(lengths: Lengths) -> Rows:
 
 
 def _noisy_order(lengths: Lengths, padding_noise: float, generator: np.random.Generator) -> Rows:
+    lengths = padded_lengths(lengths)  # what is padded to one length may as well meet
     noise = generator.uniform(-padding_noise, padding_noise, len(lengths))
     return np.argsort(lengths * (1 + noise), kind="stable").astype(np.int64, copy=False)
 

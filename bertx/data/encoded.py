@@ -105,8 +105,7 @@ class EncodedDataset:
 
     def longest(self, index: str) -> int:
         """Returns the most tokens that a token indexer gave any text; 0 without texts."""
-        found = (texts[index].offsets for texts in self.texts.values() if index in texts)
-        return max((int(np.diff(offsets).max(initial=0)) for offsets in found), default=0)
+        return max((texts[index].longest for texts in self.texts.values() if index in texts), default=0)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Counts the labels, by namespace, in first-seen order: what a Vocabulary is made of."""

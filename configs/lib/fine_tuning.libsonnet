@@ -1,6 +1,7 @@
 // How the configs of real data sets fine-tune a pretrained encoder.
 {
-  data_loader: { batch_sampler: { type: "bucket", batch_size: 32 } },
+  // Rows that are padded to the same length are shuffled in any case.
+  data_loader: { batch_sampler: { type: "bucket", batch_size: 32, padding_noise: 0 } },
   trainer: {
     num_epochs: 3,
     precision: "auto",

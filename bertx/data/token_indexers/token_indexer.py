@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,11 @@ class Indexed:
     offsets: Ints
     first_lengths: Ints
     full_lengths: Ints
+
+    @cached_property
+    def longest(self) -> int:
+        """The most tokens of a row; 0 without rows."""
+        return int(np.diff(self.offsets).max(initial=0))
 
 
 class TokenIndexer(Registrable):
