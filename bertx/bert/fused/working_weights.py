@@ -98,8 +98,7 @@ class WorkingWeights:
 
     def _is_fresh(self, parameters: Sequence[nn.Parameter]) -> bool:
         """Tells whether no weight was changed, or replaced by another, since the last time."""
-        # FSDP puts new weights into the memory of the old ones, and says nothing.
-        return "torch.distributed.fsdp" not in sys.modules and all(
+        return not _may_be_sharded() and all(
             not parameter.is_inference()
             and parameter._version == version
             and parameter.data_ptr() == source.data_ptr()
@@ -111,6 +110,11 @@ class WorkingWeights:
 
     def __reduce__(self) -> tuple[type[WorkingWeights], tuple[()]]:
         return WorkingWeights, ()
+
+
+def _may_be_sharded() -> bool:
+    """Tells whether FSDP may be at work, which puts new weights in the place of old ones without a trace."""
+    return "torch.distributed.fsdp" in sys.modules and torch.distributed.is_initialized()
 
 
 def _converted(sources: Sequence[Tensor], dtype: torch.dtype) -> LayerWeights:

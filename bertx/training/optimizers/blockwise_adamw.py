@@ -19,7 +19,7 @@ BLOCK = 1 << 19
 
 @dataclass(frozen=True)
 class Part:
-    """Some whole rows of a parameter, flat.
+    """A parameter, or some whole rows of it, flat.
 
     Attributes:
         parameter: The parameter.
@@ -32,8 +32,9 @@ class Part:
     size: int
 
     def of(self, tensor: Tensor) -> Tensor:
-        """Returns the same part of a contiguous tensor of the parameter's shape, flat."""
-        return tensor.view(-1)[self.start : self.start + self.size]
+        """Returns the same part of a contiguous tensor of the parameter's shape: as it is, if that is all."""
+        is_whole = self.size == tensor.numel()
+        return tensor if is_whole else tensor.view(-1)[self.start : self.start + self.size]
 
 
 @dataclass(frozen=True)
@@ -182,12 +183,15 @@ class BlockwiseAdamW(torch.optim.AdamW):
         sizes = [part.size for part in parts]
         gradient = buffers[parts[0].parameter.dtype][: sum(sizes)]
         states = [self.state[part.parameter] for part in parts]
+        weights = [part.of(part.parameter.detach()) for part in parts]
         followed = [part for part in parts if part.parameter in self.mirrors]
         return Block(
             parts,
             gradient,
-            list(torch.split(gradient, sizes)),
-            weights=[part.of(part.parameter.detach()) for part in parts],
+            rooms=[
+                room.view_as(part) for room, part in zip(torch.split(gradient, sizes), weights, strict=True)
+            ],
+            weights=weights,
             exp_avgs=[part.of(state["exp_avg"]) for part, state in zip(parts, states, strict=True)],
             exp_avg_sqs=[part.of(state["exp_avg_sq"]) for part, state in zip(parts, states, strict=True)],
             steps=[state["step"] for state in states],
@@ -250,5 +254,6 @@ def _spread_rows(gradient: Tensor, start: int, room: Tensor) -> None:
     numbers, rows = gradient.indices()[0], gradient.values()
     width = rows.shape[1]
     first = start // width
-    low, high = torch.searchsorted(numbers, torch.tensor([first, first + len(room) // width])).tolist()
+    last = first + room.numel() // width
+    low, high = torch.searchsorted(numbers, torch.tensor([first, last])).tolist()
     room.zero_().view(-1, width).index_copy_(0, numbers[low:high] - first, rows[low:high])
