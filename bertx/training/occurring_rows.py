@@ -53,9 +53,6 @@ class OccurringRows:
         self._positions = torch.full((len(weight),), len(weight))  # what does not occur is out of range
         self._positions[rows] = torch.arange(len(rows))
         self._padding = embedding.padding_idx
-        self._group = next(
-            group for group in optimizer.param_groups if any(p is embedding.weight for p in group["params"])
-        )
         self._decay = 1.0
         self._whole: dict[str, Tensor] = {}  # while the rows are out: weight and moments of all rows
         self._hook: torch.utils.hooks.RemovableHandle | None = None
@@ -86,7 +83,8 @@ class OccurringRows:
     def decay(self) -> None:
         """Notes that the optimizer has made a step, in which every row decays."""
         if self._hook is not None and self._embedding.weight.grad is not None:
-            self._decay *= 1 - float(self._group["lr"]) * float(self._group["weight_decay"])
+            group = self._group()
+            self._decay *= 1 - float(group["lr"]) * float(group["weight_decay"])
 
     def put_back(self) -> None:
         """Gives the parameter all of its rows, each as it is by now."""
@@ -105,6 +103,11 @@ class OccurringRows:
                 state[name] = moments
         weight.grad, weight.data = None, whole
         self._embedding.padding_idx, self._embedding.sparse, self._hook = self._padding, False, None
+
+    def _group(self) -> Mapping[str, float]:
+        """Returns the options of the embedding, which an optimizer that loads a state has in another dict."""
+        groups, weight = self._optimizer.param_groups, self._embedding.weight
+        return next(group for group in groups if any(p is weight for p in group["params"]))
 
     def _now(self) -> Tensor:
         """Returns the waiting rows as they are by now."""

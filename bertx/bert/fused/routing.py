@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -21,22 +20,22 @@ if TYPE_CHECKING:
 PRODUCTS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 
-_is_step_by_step = ContextVar("whether layers are computed step by step", default=False)
+_contexts: list[str] = []  # that are open; torch cannot compile what reads a ContextVar
 
 
 @contextmanager
 def step_by_step() -> Iterator[None]:
     """Lets layers be computed by their modules, whole: the sums of other programs, to the last bit."""
-    token = _is_step_by_step.set(True)
+    _contexts.append("step by step")
     try:
         yield
     finally:
-        _is_step_by_step.reset(token)
+        _contexts.pop()
 
 
 def is_step_by_step() -> bool:
     """Tells whether layers are to be computed by their modules."""
-    return _is_step_by_step.get()
+    return bool(_contexts)
 
 
 def fused(layer: BertLayer, hidden_states: Tensor, visible: Tensor | None, options: Options) -> Tensor | None:
