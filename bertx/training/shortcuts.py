@@ -47,7 +47,7 @@ def shortcuts_taken(loop: TrainingLoop) -> Iterator[None]:
         parameters = product_parameters(layer)
         mirrors = layer.working_weights.follow(parameters, torch.bfloat16)
         followed = zip(parameters, mirrors, strict=True)
-        pairs = [pair for pair in followed if pair[0].dtype == torch.float32 and pair[0].requires_grad]
+        pairs = [pair for pair in followed if pair[0].dtype == torch.float32]  # frozen ones may thaw
         learning += [parameter for parameter, _ in pairs]
         if isinstance(optimizer, BlockwiseAdamW):
             optimizer.mirrors |= dict(pairs)

@@ -101,8 +101,9 @@ class Looks(TrainerCallback):
         assert context.model.bert.embeddings.word.weight.shape[0] == context.model.bert.config.vocab_size
 
 
+@pytest.mark.parametrize("more", [{}, {"gradual_unfreezing": {}}])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_training_ends_as_one_that_is_watched(tmp_path, precision):
+def test_a_training_ends_as_one_that_is_watched(tmp_path, precision, more):
     ends = []
     for name, callbacks in {"cut": [], "whole": [Looks()]}.items():
         torch.manual_seed(3)
@@ -111,7 +112,7 @@ def test_a_training_ends_as_one_that_is_watched(tmp_path, precision):
         split = make_split(tmp_path, records(23))
         split = Split(split.name, split.dataset, SimpleDataLoader(4), split.vocabulary, 5)
         settings = {"num_epochs": 2, "optimizer": {"type": "adamw", "lr": 0.01, "weight_decay": 0.1}}
-        settings |= {"precision": precision, "grad_norm": 1.0}
+        settings |= {"precision": precision, "grad_norm": 1.0, **more}
         trainer = make_trainer(model, split, settings, folder=tmp_path / name, callbacks=callbacks)
         trainer.train()
         assert (trainer.loop.rows is None) == (name == "whole")

@@ -144,7 +144,7 @@ def test_a_stopped_training_ends_bit_equal(tmp_path, name):
     check(Case(tmp_path, SETTINGS[name]))
 
 
-@pytest.mark.parametrize("name", ["plain", "bf16", "accumulation", "validation within epochs"])
+@pytest.mark.parametrize("name", ["plain", "bf16", "accumulation", "unfreezing"])
 def test_with_pieces_that_do_not_occur_too(tmp_path, name):
     case = Case(tmp_path, {**SETTINGS[name], "grad_norm": 1.0}, pieces=90)
     assert case.trainer(None, 0).loop.rows is not None

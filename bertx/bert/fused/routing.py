@@ -58,7 +58,7 @@ def fused(layer: BertLayer, hidden_states: Tensor, visible: Tensor | None, optio
         return None
     parameters = product_parameters(layer)
     dtype = hidden_states.dtype
-    if torch.is_autocast_enabled("cpu"):
+    if torch.is_autocast_enabled("cpu") and dtype != torch.float64:  # which autocast leaves alone
         dtype = torch.get_autocast_dtype("cpu")
     dropout = layer.dropout.p if layer.training else 0.0
     attention_dropout = attention.dropout_prob if attention.training else 0.0
