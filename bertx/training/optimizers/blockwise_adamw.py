@@ -134,8 +134,9 @@ class BlockwiseAdamW(torch.optim.AdamW):
         for number, group in enumerate(self.param_groups):
             learning = _learning(group)
             for parameter in learning:
-                if parameter.grad is not None and parameter.grad.is_sparse:
-                    parameter.grad = parameter.grad.coalesce()
+                gradient = parameter.grad
+                if gradient is not None and gradient.is_sparse:
+                    parameter.grad = gradient.coalesce()
             for block in self._blocks_of(number, learning):
                 block.fetch_gradients()
                 squares += torch.dot(block.gradient, block.gradient)
@@ -154,6 +155,8 @@ class BlockwiseAdamW(torch.optim.AdamW):
                 loss = closure()
         for number, group in enumerate(self.param_groups):
             learning = _learning(group)
+            if not learning:  # all of it frozen, or without a part in the loss
+                continue
             blocks = self._blocks_of(number, learning)
             torch._foreach_add_([self.state[parameter]["step"] for parameter in learning], 1)
             for block in blocks:

@@ -89,3 +89,13 @@ def test_doubles_are_scaled_as_doubles():
     optimizer.gradient_divisor = 3.0
     optimizer.step(), reference.step()
     torch.testing.assert_close(ours, theirs, rtol=1e-14, atol=1e-14)
+
+
+def test_a_group_without_gradients_stays_as_it_is():
+    frozen, trained = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(2))
+    optimizer = BlockwiseAdamW([{"params": [frozen]}, {"params": [trained]}], lr=0.1)
+    trained.grad = torch.ones(2)
+    assert float(optimizer.gradient_norm()) == pytest.approx(2**0.5)
+    optimizer.step()
+    assert torch.equal(frozen, torch.ones(3)) and frozen not in optimizer.state
+    assert bool((trained < 1).all())
