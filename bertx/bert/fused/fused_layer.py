@@ -19,33 +19,12 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from bertx.bert.fused.keep_masks import KeepMask, draw_mask
+from bertx.bert.fused.layer_plan import LayerPlan
 from bertx.bert.fused.softmax import softmax_, softmax_backward_
 from bertx.bert.fused.working_weights import LayerWeights
 
 Masks: TypeAlias = "tuple[KeepMask, KeepMask] | None"
 """What is kept of the outputs of both sublayers, one after the other; and of the attention probabilities."""
-
-
-class LayerPlan(NamedTuple):
-    """How a layer is computed.
-
-    Attributes:
-        heads: The number of heads.
-        eps: Of each of the two norms.
-        dropout: How likely an element of a sublayer's output is dropped.
-        attention_dropout: The same for attention probabilities.
-        is_dropping: Whether there is any dropout.
-        approximate: How GELU is computed, as torch calls it.
-        asking: The number of first tokens of each sequence to compute.
-    """
-
-    heads: int
-    eps: tuple[float, float]
-    dropout: float
-    attention_dropout: float
-    is_dropping: bool
-    approximate: str
-    asking: int
 
 
 class Norms(NamedTuple):
@@ -95,12 +74,21 @@ class FeedForward(NamedTuple):
     second_rstd: Tensor
 
 
+class Remembered(FunctionCtx):
+    """What the forward pass leaves for the backward pass."""
+
+    plan: LayerPlan
+    masks: Masks
+    shape: torch.Size
+    saved_tensors: tuple[Tensor, ...]
+
+
 class FusedLayer(torch.autograd.Function):
     """A layer as a function of its input and its parameters."""
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: Remembered,
         hidden_states: Tensor,
         bias: Tensor | None,
         plan: LayerPlan,
@@ -123,16 +111,16 @@ class FusedLayer(torch.autograd.Function):
         norms = Norms(*parameters[:4])
         output, masks, attention, feed_forward = run_forward(hidden_states, bias, plan, weights, norms)
         ctx.save_for_backward(*norms, *weights, *attention, *feed_forward)
-        ctx.plan, ctx.masks, ctx.shape = plan, masks, hidden_states.shape  # type: ignore[attr-defined]
+        ctx.plan, ctx.masks, ctx.shape = plan, masks, hidden_states.shape
         return output
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Remembered, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Returns the gradients by the input and the parameters."""
-        saved: list[Tensor] = list(ctx.saved_tensors)  # type: ignore[attr-defined]
+        saved = list(ctx.saved_tensors)
         norms, weights = Norms(*saved[:4]), LayerWeights(*saved[4:14])
         attention, feed_forward = Attention(*saved[14:22]), FeedForward(*saved[22:])
-        plan, masks, shape = ctx.plan, ctx.masks, ctx.shape  # type: ignore[attr-defined]
+        plan, masks, shape = ctx.plan, ctx.masks, ctx.shape
         by_residual, by_norms, by_products = _feed_forward_backward(
             gradient.reshape(-1, shape[2]), plan, weights, norms, masks, feed_forward
         )
@@ -147,7 +135,7 @@ def run_forward(
     batch, tokens, hidden = hidden_states.shape
     elements = batch * plan.asking * hidden
     masks = None
-    if plan.is_dropping:
+    if max(plan.dropout, plan.attention_dropout) > 0:
         probabilities = batch * plan.heads * plan.asking * tokens
         masks = draw_mask(2 * elements, plan.dropout), draw_mask(probabilities, plan.attention_dropout)
     scale = masks[0].scale if masks else 1.0

@@ -59,21 +59,24 @@ def draw_mask(elements: int, probability: float) -> KeepMask:
     return KeepMask(bits, STEPS / (STEPS - dropped))
 
 
+class _Remembered(torch.autograd.function.FunctionCtx):
+    mask: KeepMask
+
+
 class MaskedDropout(torch.autograd.Function):
     """Dropout as a step of automatic differentiation."""
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, values: Tensor, probability: float) -> Tensor:
+    def forward(ctx: _Remembered, values: Tensor, probability: float) -> Tensor:
         """Returns the values with some of them zero, the others scaled."""
         mask = draw_mask(values.numel(), probability)
-        ctx.mask = mask  # type: ignore[attr-defined]
+        ctx.mask = mask
         return mask.clear_(values * mask.scale)
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: _Remembered, gradient: Tensor) -> tuple[Tensor, None]:
         """Returns the gradient by the values."""
-        mask: KeepMask = ctx.mask  # type: ignore[attr-defined]
-        return mask.clear_(gradient.contiguous() * mask.scale), None
+        return ctx.mask.clear_(gradient.contiguous() * ctx.mask.scale), None
 
 
 class Dropout(nn.Dropout):

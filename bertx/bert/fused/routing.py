@@ -10,14 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from bertx.bert.attention import Options
-from bertx.bert.fused.fused_layer import FusedLayer, LayerPlan
+from bertx.bert.fused.fused_layer import FusedLayer
 from bertx.bert.fused.keep_masks import is_recorded
+from bertx.bert.fused.layer_plan import LayerPlan
 from bertx.bert.initialization import GELU_APPROXIMATIONS
 
 if TYPE_CHECKING:
     from bertx.bert.model import BertLayer
 
-PRODUCTS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 
 _contexts: list[str] = []  # that are open; torch cannot compile what reads a ContextVar
@@ -67,7 +68,6 @@ def fused(layer: BertLayer, hidden_states: Tensor, visible: Tensor | None, optio
         eps=(norms[0].eps, norms[1].eps),
         dropout=dropout,
         attention_dropout=attention_dropout,
-        is_dropping=max(dropout, attention_dropout) > 0,
         approximate=GELU_APPROXIMATIONS[feed_forward.activation],
         asking=1 if options.only_first else hidden_states.shape[1],
     )
@@ -110,7 +110,7 @@ def _is_simple(hidden_states: Tensor, visible: Tensor | None, options: Options) 
         and not is_step_by_step()
         and type(hidden_states) is Tensor
         and hidden_states.device.type == "cpu"
-        and hidden_states.dtype in PRODUCTS
+        and hidden_states.dtype in FLOATS
         and (visible is None or visible.shape[1:3] == (1, 1))
         and not is_recorded()
     )
