@@ -126,6 +126,7 @@ class BlockwiseAdamW(torch.optim.AdamW):
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
         self.gradient_divisor, self.mirrors = 1.0, {}
         self._blocks: dict[int, tuple[list[int], list[Block]]] = {}  # by group
+        self._counts: dict[int, Tensor] = {}  # by group: the memory of all its parameters' numbers of steps
 
     @torch.no_grad()
     def gradient_norm(self) -> Tensor:
@@ -158,7 +159,7 @@ class BlockwiseAdamW(torch.optim.AdamW):
             if not learning:  # all of it frozen, or without a part in the loss
                 continue
             blocks = self._blocks_of(number, learning)
-            torch._foreach_add_([self.state[parameter]["step"] for parameter in learning], 1)
+            self._counts[number] += 1
             for block in blocks:
                 block.fetch_gradients()
                 block.update(group, self.gradient_divisor)
@@ -167,20 +168,26 @@ class BlockwiseAdamW(torch.optim.AdamW):
 
     def _blocks_of(self, group: int, parameters: Sequence[nn.Parameter]) -> list[Block]:
         """Cuts large parameters into blocks and puts small ones together."""
-        places = []
-        for parameter in parameters:
-            state = self._state_of(parameter)
-            # Who replaces a parameter's memory, or its state, makes what was cut before invalid.
-            tensors = (parameter, *state.values(), self.mirrors.get(parameter, parameter))
-            places += [tensor.data_ptr() for tensor in tensors]
         known, blocks = self._blocks.get(group, ([], []))
-        if known != places:
+        if known != self._places(parameters):
             bundles = list(_bundles(parameters))
             sizes = [sum(part.size for part in bundle) for bundle in bundles]
             buffers = {p.dtype: torch.empty(max(sizes), dtype=p.dtype) for p in parameters}
+            states = [self.state[parameter] for parameter in parameters]
+            self._counts[group] = torch.stack([state["step"] for state in states])
+            for state, count in zip(states, self._counts[group].unbind(), strict=True):
+                state["step"] = count
             blocks = [self._block(bundle, buffers) for bundle in bundles]
-            self._blocks[group] = places, blocks
+            self._blocks[group] = self._places(parameters), blocks
         return blocks
+
+    def _places(self, parameters: Sequence[nn.Parameter]) -> list[int]:
+        """Returns where everything lies: who replaces memory makes what was cut before invalid."""
+        places = []
+        for parameter in parameters:
+            tensors = (parameter, *self._state_of(parameter).values(), self.mirrors.get(parameter, parameter))
+            places += [tensor.data_ptr() for tensor in tensors]
+        return places
 
     def _block(self, parts: list[Part], buffers: Mapping[torch.dtype, Tensor]) -> Block:
         sizes = [part.size for part in parts]
