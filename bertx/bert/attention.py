@@ -18,6 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bertx.bert.config import BertConfig
 from bertx.bert.outputs import LayerCache
+from bertx.bert.unpadding import Packing
 
 
 class Options(NamedTuple):
@@ -31,6 +32,8 @@ class Options(NamedTuple):
         use_cache: Whether to return keys and values.
         output_attentions: Whether to return probabilities.
         only_first: Whether to compute the first token of each sequence only.
+        packing: Where the real tokens are, if there is no padding between them; hidden states are then
+            (1, total, hidden).
     """
 
     memory: Tensor | None = None
@@ -40,6 +43,7 @@ class Options(NamedTuple):
     use_cache: bool = False
     output_attentions: bool = False
     only_first: bool = False
+    packing: Packing | None = None
 
 
 class Extras(NamedTuple):
@@ -93,6 +97,10 @@ class BertAttention(nn.Module):
                 scores = scores.masked_fill(~visible, -math.inf)
             probabilities = F.dropout(scores.softmax(dim=-1), dropout)
             mixed = probabilities @ value  # (batch, heads, tokens, head_size)
+        elif options.packing is not None:
+            mixed = options.packing.attention(
+                query, key, value, dropout=dropout, only_first=options.only_first
+            )
         else:
             with attention_kernels(query):
                 mixed = F.scaled_dot_product_attention(

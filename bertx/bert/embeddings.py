@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from bertx.bert.config import BertConfig
 from bertx.bert.fused.keep_masks import Dropout
+from bertx.bert.unpadding import Packing
 
 
 class BertEmbeddings(nn.Module):
@@ -30,10 +31,18 @@ class BertEmbeddings(nn.Module):
         position_ids: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
         past: int = 0,
+        packing: Packing | None = None,
     ) -> Tensor:
-        """Returns float (batch, tokens, hidden); arguments are those of `BertModel`, `past` a length."""
+        """Returns float (batch, tokens, hidden); arguments are those of `BertModel`, `past` a length.
+
+        With a packing padding is taken out: the result is float (1, total, hidden).
+        """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("expected exactly one of input_ids and inputs_embeds")
+        if packing is not None:
+            input_ids, token_type_ids = packing.take_out(input_ids), packing.take_out(token_type_ids)
+            self._require_room(packing.width)
+            position_ids = packing.columns  # (1, total)
         words = self.word(input_ids) if inputs_embeds is None else inputs_embeds
         # Without segments a single row is added, so that nothing is looked up for each token.
         segments = self.token_type.weight[0] if token_type_ids is None else self.token_type(token_type_ids)
@@ -44,10 +53,13 @@ class BertEmbeddings(nn.Module):
         embedded: Tensor = self.dropout(self.norm(words + segments + positions))
         return embedded
 
-    def _positions(self, past: int, tokens: int) -> Tensor:
-        if past + tokens > self.position.num_embeddings:
+    def _require_room(self, tokens: int) -> None:
+        if tokens > self.position.num_embeddings:
             raise ValueError(
-                f"a sequence has {past + tokens} tokens; the encoder takes at most "
+                f"a sequence has {tokens} tokens; the encoder takes at most "
                 f"{self.position.num_embeddings} (max_position_embeddings): truncate the input"
             )
+
+    def _positions(self, past: int, tokens: int) -> Tensor:
+        self._require_room(past + tokens)
         return self.position.weight[past : past + tokens]  # (tokens, hidden)

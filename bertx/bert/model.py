@@ -31,6 +31,7 @@ from bertx.bert.initialization import activation_of, initialize, resized
 from bertx.bert.outputs import BertOutput, Cache, LayerCache, Value, in_form, of_all
 from bertx.bert.pretrained import Pretrained
 from bertx.bert.pruning import head_masks, prune_heads
+from bertx.bert.unpadding import first_tokens, packing_of
 
 
 class BertModel(Pretrained):
@@ -67,6 +68,8 @@ class BertModel(Pretrained):
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
         only_first: bool = False,
+        packed_tokens: Tensor | None = None,
+        packed_offsets: Tensor | None = None,
     ) -> BertOutput | tuple[Value, ...]:
         """Encodes a batch of sequences.
 
@@ -88,6 +91,9 @@ class BertModel(Pretrained):
             only_first: Whether the last layer computes the first token of each sequence only, which is all
                 that the pooler reads: a tenth less work, with the same pooled vectors. The last hidden states
                 are then (batch, 1, hidden). A decoder computes all tokens.
+            packed_tokens: int64, (total,); the places of real tokens, see `Packing`. Then nothing is computed
+                for padding, where nothing but hidden states is asked for.
+            packed_offsets: int32, (batch + 1,); where each sequence begins among them.
 
         Returns:
             The last layer's hidden states, the pooled vectors if there is a pooler, and what was asked for.
@@ -98,10 +104,21 @@ class BertModel(Pretrained):
                 `inputs_embeds` is given, but both or none; there are `encoder_hidden_states` to no use.
         """
         past = past_key_values[0].key.shape[2] if past_key_values else 0
+        output_attentions = _given(output_attentions, self.config.output_attentions)
+        keep_states = _given(output_hidden_states, self.config.output_hidden_states)
+        packing = packing_of(input_ids, packed_tokens, packed_offsets)
+        is_plain = position_ids is None and not (output_attentions or keep_states or is_step_by_step())
+        if self.config.is_decoder or not is_plain:
+            packing = None
         embedded = self.embeddings(
-            input_ids, token_type_ids, position_ids=position_ids, inputs_embeds=inputs_embeds, past=past
-        )  # (batch, tokens, hidden)
-        visible = visible_tokens(attention_mask)
+            input_ids,
+            token_type_ids,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            past=past,
+            packing=packing,
+        )  # (batch, tokens, hidden), or (1, total, hidden) if packed
+        visible = visible_tokens(attention_mask if packing is None else None)
         if self.config.is_decoder:
             visible = visible_before(attention_mask, embedded.shape[1], past, embedded.device)
         if encoder_hidden_states is not None and not self.config.add_cross_attention:
@@ -110,7 +127,8 @@ class BertModel(Pretrained):
             memory=encoder_hidden_states,
             memory_visible=visible_tokens(encoder_attention_mask),
             use_cache=self.config.is_decoder and _given(use_cache, self.config.use_cache),
-            output_attentions=_given(output_attentions, self.config.output_attentions),
+            output_attentions=output_attentions,
+            packing=packing,
         )
         of_layers = [
             options._replace(past=past_key_values[number] if past_key_values else None, head_mask=mask)
@@ -118,9 +136,7 @@ class BertModel(Pretrained):
         ]
         only_first = only_first and not self.config.is_decoder and not is_step_by_step()
         of_layers[-1] = of_layers[-1]._replace(only_first=only_first)
-        output = self._through_layers(
-            embedded, visible, of_layers, _given(output_hidden_states, self.config.output_hidden_states)
-        )
+        output = self._through_layers(embedded, visible, of_layers, keep_states)
         return in_form(output, _given(return_dict, self.config.return_dict))
 
     def _through_layers(
@@ -136,6 +152,8 @@ class BertModel(Pretrained):
             extras.append(extra)
             if keep_states:
                 states.append(hidden_states)
+        if (packing := options[-1].packing) is not None:
+            hidden_states = packing.put_back(hidden_states, options[-1].only_first)
         return BertOutput(
             hidden_states,
             self.pooler(hidden_states) if self.pooler is not None else None,  # (batch, hidden)
@@ -219,7 +237,7 @@ class BertLayer(nn.Module):
             value = torch.cat([options.past.value, value], dim=2)
         cache = LayerCache(key, value)
         if options.only_first:
-            hidden_states = hidden_states[:, :1]
+            hidden_states = first_tokens(hidden_states, options.packing)
         attended, weights = self.attention(hidden_states, key, value, visible, options)
         hidden_states = self.attention_norm(hidden_states + self.dropout(attended))
         cross_weights = None

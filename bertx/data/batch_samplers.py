@@ -131,24 +131,31 @@ class MaxTokensBatchSampler(BatchSampler):
         """Cuts one epoch of training; see `BatchSampler`."""
         rows = generator.permutation(len(lengths))
         order = rows[_noisy_order(lengths[rows], self.padding_noise, generator)]
-        return _shuffled(self._fill(order, lengths), self.shuffle, generator)
+        return _shuffled(filled(order, padded_lengths(lengths), self.max_tokens), self.shuffle, generator)
 
     def evaluation_batches(self, lengths: Lengths) -> list[Rows]:
         """Cuts all rows, the longest first."""
-        return self._fill(longest_first(lengths), lengths)
+        return filled(longest_first(lengths), padded_lengths(lengths), self.max_tokens)
 
-    def _fill(self, order: Rows, lengths: Lengths) -> list[Rows]:
-        lengths = padded_lengths(lengths)
-        batches = []
-        start = 0
-        while start < len(order):
-            most = max(1, self.max_tokens // max(1, int(lengths[order[start]])))
-            longest = np.maximum.accumulate(lengths[order[start : start + most]])  # (most,)
-            padded = longest * np.arange(1, len(longest) + 1)  # (most,), growing
-            fit = max(1, int(np.searchsorted(padded, self.max_tokens, side="right")))
-            batches.append(order[start : start + fit])
-            start += fit
-        return batches
+
+def filled(order: Rows, padded: Lengths, max_tokens: int) -> list[Rows]:
+    """Cuts rows into batches, as many rows in each as fit a budget.
+
+    Args:
+        order: int64, (rows,): row numbers, those of similar length one after the other.
+        padded: int64, (all rows,): the length that each would be padded to.
+        max_tokens: The budget: longest row of the batch times number of rows; a longer row is alone.
+    """
+    batches = []
+    start = 0
+    while start < len(order):
+        most = max(1, max_tokens // max(1, int(padded[order[start]])))
+        longest = np.maximum.accumulate(padded[order[start : start + most]])  # (most,)
+        tokens = longest * np.arange(1, len(longest) + 1)  # (most,), growing
+        fit = max(1, int(np.searchsorted(tokens, max_tokens, side="right")))
+        batches.append(order[start : start + fit])
+        start += fit
+    return batches
 
 
 def cut(order: Rows, batch_size: int) -> list[Rows]:

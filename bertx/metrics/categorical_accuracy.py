@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bertx.data.instance import JSON
 from bertx.errors import ConfigError
-from bertx.metrics.metric import Metric
+from bertx.metrics.metric import Metric, unread
 
 
 @Metric.register("categorical_accuracy")
@@ -29,19 +29,20 @@ class CategoricalAccuracy(Metric):
         if top_k < 1:
             raise ConfigError(f"categorical_accuracy.top_k: {top_k}; expected at least 1")
         self.top_k = top_k
-        self._correct = self._total = 0
+        self._correct: Tensor | int = 0
+        self._total = 0
 
     def __call__(self, logits: Tensor, labels: Tensor) -> None:
         """Counts one batch; see `Metric`."""
         # Not topk, which leaves the order of equal logits open.
         ranked = logits.argsort(dim=-1, descending=True, stable=True)  # (batch, num_labels)
         guesses = ranked[:, : self.top_k]  # (batch, top_k)
-        self._correct += int((guesses == labels[:, None]).any(dim=-1).sum())
+        self._correct += unread((guesses == labels[:, None]).any(dim=-1).sum())
         self._total += labels.numel()
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
         """Returns the values by name; see `Statistic`."""
-        value = self._correct / self._total if self._total else float("nan")
+        value = int(self._correct) / self._total if self._total else float("nan")
         if reset:
             self._correct = self._total = 0
         return {"accuracy": value}
@@ -53,7 +54,7 @@ class CategoricalAccuracy(Metric):
 
     def state_dict(self) -> dict[str, JSON]:
         """Returns what was counted; see `Statistic`."""
-        return {"correct": self._correct, "total": self._total}
+        return {"correct": int(self._correct), "total": self._total}
 
     def load_state_dict(self, state: Mapping[str, JSON]) -> None:
         """Takes what `state_dict` returned; see `Statistic`."""

@@ -47,3 +47,8 @@ class Metric(Statistic, Registrable):
             logits: float, (batch, num_labels).
             labels: int, (batch,); a negative label is one that the model does not know: always wrong.
         """
+
+
+def unread(count: Tensor) -> Tensor | int:
+    """Returns a count as a number; one of a GPU stays there, since reading it would wait for queued work."""
+    return count if count.device.type == "cuda" else int(count)

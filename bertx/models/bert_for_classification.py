@@ -114,9 +114,7 @@ class BertForClassification(Model):
             over known ones, 0 if none is known; and `num_targets`, a scalar: how many these are, or the sum
             of their class weights.
         """
-        ids = tokens[self.index]
-        encoded = self.bert(ids["input_ids"], ids["attention_mask"], ids["token_type_ids"], only_first=True)
-        pooled = encoded.pooled
+        pooled = self.bert(**tokens[self.index], only_first=True).pooled  # (batch, hidden)
         logits = in_float32(self.classifier(self.dropout(pooled)))  # (batch, num_labels)
         output = {"logits": logits, "probs": logits.softmax(dim=-1)}
         if label is not None:

@@ -70,16 +70,14 @@ class MaskedLanguageModel(Model):
         Raises:
             ConfigError: In training, nothing was hidden.
         """
-        ids = tokens[self.index]
-        encoded = (ids["input_ids"], ids["attention_mask"], ids["token_type_ids"])
+        if target_ids is None and self.training:
+            raise ConfigError(
+                "data_loader.collator: no pieces are hidden, so there is nothing to predict; "
+                'model "masked_language_model" needs the collator "masked_language_model"'
+            )
+        hidden_states = self.masked_lm.bert(**tokens[self.index]).last_hidden_state  # (batch, tokens, hidden)
         if target_ids is None:
-            if self.training:
-                raise ConfigError(
-                    "data_loader.collator: no pieces are hidden, so there is nothing to predict; "
-                    'model "masked_language_model" needs the collator "masked_language_model"'
-                )
-            return {"logits": self.masked_lm(*encoded).logits.float()}
-        hidden_states = self.masked_lm.bert(*encoded).last_hidden_state  # (batch, tokens, hidden)
+            return {"logits": self.masked_lm.head(hidden_states).float()}
         hidden = target_ids >= 0
         targets = target_ids[hidden]  # (n,)
         logits = self.masked_lm.head(hidden_states[hidden]).float()  # (n, vocab)

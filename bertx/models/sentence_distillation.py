@@ -99,8 +99,7 @@ class SentenceDistillation(Model):
             `vectors`, float, (batch, hidden): the student's pooled output; `loss`, a scalar.
         """
         wanted = self._wanted(tokens[self.teacher_index])  # (batch, teacher's hidden)
-        ids = tokens[self.index]
-        pooled = self.bert(ids["input_ids"], ids["attention_mask"], ids["token_type_ids"]).pooled
+        pooled = self.bert(**tokens[self.index]).pooled
         found = F.normalize(self.projection(pooled).float(), dim=1)  # (batch, teacher's hidden)
         cosines = (found * wanted).sum(dim=1)  # (batch,)
         self.similarity.add(float(cosines.detach().sum()), len(cosines))
@@ -117,14 +116,15 @@ class SentenceDistillation(Model):
         keys = [row[real].cpu().numpy().tobytes() for row, real in zip(ids["input_ids"], mask, strict=True)]
         new = [row for row, key in enumerate(keys) if key not in known]
         if new:
-            vectors = self._taught({name: tensor[new] for name, tensor in ids.items()}).cpu().numpy()
+            some = {name: ids[name][new] for name in ("input_ids", "attention_mask", "token_type_ids")}
+            vectors = self._taught(some).cpu().numpy()
             known.update(zip([keys[row] for row in new], vectors.astype(np.float16), strict=True))
         remembered = np.stack([known[key] for key in keys]).astype(np.float32)
         return torch.from_numpy(remembered).to(mask.device)
 
     def _taught(self, ids: dict[str, Tensor]) -> Tensor:
         mask = ids["attention_mask"]  # (batch, tokens)
-        states = self.teacher(ids["input_ids"], mask, ids["token_type_ids"]).last_hidden_state
+        states = self.teacher(**ids).last_hidden_state
         real = mask[..., None].to(states.dtype)
         means = (states * real).sum(dim=1) / real.sum(dim=1).clamp(min=1)  # (batch, teacher's hidden)
         return F.normalize(means.float(), dim=1)

@@ -20,14 +20,16 @@ from bertx.config.overrides import Overrides, apply_overrides
 from bertx.config.packages import include_package
 from bertx.config.registrable import Lazy
 from bertx.data.batch import padded_texts
-from bertx.data.batch_samplers import MaxTokensBatchSampler, Rows, cut, longest_first
+from bertx.data.batch_samplers import Lengths, Rows, cut, filled, longest_first
 from bertx.data.cache import encode_file
 from bertx.data.dataset_readers.dataset_reader import DatasetReader
 from bertx.data.encoded import EncodedDataset
 from bertx.data.encoding import encode_instances
 from bertx.data.instance import JSON, Instance, LabelField
 from bertx.data.loader import Batch, SimpleDataLoader
+from bertx.data.padded_lengths import Rounding, padded_lengths
 from bertx.data.split import Split
+from bertx.data.transfer import on_device
 from bertx.data.vocabulary import OOV_TOKEN, PADDING_TOKEN, Vocabulary
 from bertx.devices import choose_device
 from bertx.errors import ConfigError, DataError
@@ -56,6 +58,7 @@ class Run:
         model: The model with its best weights.
         device: Where it computes.
         computed_in: The arithmetic to compute in; None: that in which it was trained.
+        rounded: The lengths that texts are padded to for a prediction.
     """
 
     config: Mapping[str, JSON]
@@ -65,6 +68,7 @@ class Run:
     model: Model
     device: torch.device
     computed_in: Precision | None = None
+    rounded: Rounding = padded_lengths
 
     @property
     def reader(self) -> DatasetReader:
@@ -179,12 +183,19 @@ class Run:
         """Predicts for encoded instances; similar lengths are computed together, order is kept."""
         predictions: list[dict[str, JSON]] = [{} for _ in range(len(dataset))]
         with self.computing():
-            for rows in _batches(dataset, batch_size):
-                batch = Batch(padded_texts(dataset, rows), rows).to(self.device)
+            batches = self._batches(dataset.lengths(), batch_size)
+            made = (Batch(padded_texts(dataset, rows, self.rounded), rows) for rows in batches)
+            for batch in on_device(made, self.device):
                 found = readable(self.model, self.model(**batch.inputs))
-                for row, prediction in zip(rows.tolist(), found, strict=True):
+                for row, prediction in zip(batch.rows.tolist(), found, strict=True):
                     predictions[row] = prediction
         return predictions
+
+    def _batches(self, lengths: Lengths, batch_size: int | None) -> list[Rows]:
+        order = longest_first(lengths)
+        if batch_size is not None:
+            return cut(order, batch_size)
+        return filled(order, self.rounded(lengths), TOKENS_PER_BATCH)
 
     @contextmanager
     def computing(self) -> Iterator[None]:
@@ -195,12 +206,6 @@ class Run:
 
 def _place(number: int) -> str:
     return f"input {number + 1}"
-
-
-def _batches(dataset: EncodedDataset, batch_size: int | None) -> list[Rows]:
-    if batch_size is None:
-        return MaxTokensBatchSampler(TOKENS_PER_BATCH).evaluation_batches(dataset.lengths())
-    return cut(longest_first(dataset.lengths()), batch_size)
 
 
 def readable(model: Model, output: Output) -> list[dict[str, JSON]]:

@@ -12,10 +12,12 @@ from torch import nn
 
 from bertx.data.batch import Batch
 from bertx.data.split import Split
+from bertx.data.transfer import on_device
 from bertx.models.model import Model, Output, uncounted
 from bertx.progress import Progress
 from bertx.training.precision import Precision, arithmetic
 from bertx.training.processes.parallel import sum_statistics
+from bertx.training.reading import Reading
 from bertx.world import World
 
 
@@ -39,24 +41,48 @@ class Evaluation:
         return {**self.metrics, "loss": self.loss_sum / self.num_targets if self.num_targets else math.nan}
 
 
+class _Losses:
+    """Adds up losses; those of a batch are read when the next one is queued already."""
+
+    def __init__(self) -> None:
+        self._sum, self._targets = 0.0, 0.0
+        self._coming: Reading | None = None
+
+    def add(self, coming: Reading) -> None:
+        """Adds the mean loss of a batch, and over how much it is a mean."""
+        self.total()
+        self._coming = coming
+
+    def total(self) -> list[float]:
+        """Returns the sum of losses, and that of targets."""
+        if self._coming is not None:
+            loss, targets = self._coming.values()
+            if targets:
+                self._sum, self._targets = self._sum + loss * targets, self._targets + targets
+            self._coming = None
+        return [self._sum, self._targets]
+
+
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Switches dropout and gradients off, and training mode back on afterwards if it was on."""
     was_training = model.training
-    model.eval()
+    if was_training:  # to look through all modules takes longer than a short text
+        model.eval()
     try:
         with torch.inference_mode():
             yield
     finally:
-        model.train(was_training)
+        if was_training:
+            model.train()
 
 
-def num_targets(batch: Batch, output: Output) -> float:
+def targets_of(batch: Batch, output: Output) -> torch.Tensor | float:
     """Returns over how much the batch's loss is a mean: instances, or what the model says."""
     if "num_targets" in output:
-        return float(output["num_targets"])
+        return output["num_targets"]
     label = batch.inputs.get("label")
-    return int((label >= 0).sum()) if isinstance(label, torch.Tensor) else batch.size
+    return (label >= 0).sum() if isinstance(label, torch.Tensor) else batch.size
 
 
 def evaluate(
@@ -83,23 +109,21 @@ def evaluate(
         Metrics and loss, the same in all processes. The model's statistics hold the counts until something
         else is counted.
     """
-    loss_sum, targets = 0.0, 0.0
+    losses = _Losses()
     model.get_metrics(reset=True)
     with (
         evaluating(model),
         arithmetic(precision, device),
         Progress(f"evaluate {split.name}", len(split), unit="instances") as progress,
     ):
-        for batch in split.evaluation_batches():
-            batch = batch.to(device)
+        for batch in on_device(split.evaluation_batches(), device):
             with uncounted(model) if batch.is_filler else nullcontext():
                 output = model(**batch.inputs)
-            if "loss" in output and not batch.is_filler and (count := num_targets(batch, output)):
-                loss_sum += float(output["loss"]) * count
-                targets += count
+            if "loss" in output and not batch.is_filler:
+                losses.add(Reading([output["loss"], targets_of(batch, output)]))
             if observe is not None:
                 observe(batch, output)
             progress.advance(batch.size)
     sum_statistics(model.statistics, world)
-    loss_sum, targets = world.sum([loss_sum, targets])
+    loss_sum, targets = world.sum(losses.total())
     return Evaluation(model.get_metrics(), loss_sum, targets)

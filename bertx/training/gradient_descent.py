@@ -15,6 +15,7 @@ from bertx.models.model import Model
 from bertx.training.callbacks.metrics_log import MetricsLog
 from bertx.training.callbacks.trainer_callback import TrainerCallback
 from bertx.training.checkpoints.checkpointer import Checkpointer
+from bertx.training.compilation import compiled
 from bertx.training.limits import Limits
 from bertx.training.loop import TrainingLoop
 from bertx.training.metric_tracker import MetricTracker
@@ -74,6 +75,8 @@ class GradientDescentTrainer(Trainer):
             training ends, and `bad_batch.jsonl` holds the instances of the last.
         precision: `bf16` and `fp16` compute matrix products in so many bits; weights and sums stay in
             float32. `auto` measures what is fastest here.
+        compile: Whether torch compiles the encoder's layers, once for batches of all lengths; None: on a GPU,
+            if there are enough steps for it to pay.
         checkpointer: When to save what is needed to go on after an interruption.
         callbacks: What else to do.
 
@@ -105,6 +108,7 @@ class GradientDescentTrainer(Trainer):
         num_gradient_accumulation_steps: int = 1,
         max_skipped_steps: int = 3,
         precision: PrecisionChoice = "fp32",
+        compile: bool | None = None,
         checkpointer: Lazy[Checkpointer] | None = None,
         callbacks: list[TrainerCallback] | None = None,
         validation: Runtime[Split | None] = None,
@@ -152,7 +156,7 @@ class GradientDescentTrainer(Trainer):
             callbacks=_with_log(callbacks or []),
             folder=folder,
         )
-        self.loop.rows = rows_to_train(self.loop)
+        self.compile, self.loop.rows = compile, rows_to_train(self.loop)
 
     @property
     def precision(self) -> Precision:
@@ -175,7 +179,7 @@ class GradientDescentTrainer(Trainer):
 
     def train(self) -> Metrics:
         """Trains to the end; see `Trainer`."""
-        with shortcuts_taken(self.loop):
+        with shortcuts_taken(self.loop), compiled(self.loop, self.compile):
             return self.loop.run()
 
 

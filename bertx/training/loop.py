@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bertx.data.batch import Batch
 from bertx.data.split import Split
+from bertx.data.transfer import on_device
 from bertx.errors import TrainingError
 from bertx.models.model import Model
 from bertx.progress import Progress
@@ -116,7 +117,7 @@ class TrainingLoop:
         total = sum(self.length.steps_per_epoch[position.epoch : position.epoch + 1])
         with Progress(name, total, unit="steps") as progress:
             progress.advance(math.ceil(position.batch / limits.batches_per_step))
-            batches = self.train.batches(position.epoch, position.batch)
+            batches = on_device(self.train.batches(position.epoch, position.batch), self.steps.device)
             while not self._is_over and (group := list(islice(batches, limits.batches_per_step))):
                 self._step(group)
                 progress.advance(note=f"loss {position.sums.mean_loss:.4f}")

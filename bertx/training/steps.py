@@ -6,7 +6,6 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -16,30 +15,22 @@ from bertx.data.batch import Batch
 from bertx.data.split import Split
 from bertx.errors import ConfigError, DataError, TrainingError
 from bertx.models.model import Output, uncounted
-from bertx.training.evaluation import num_targets
+from bertx.training.evaluation import targets_of
 from bertx.training.objectives.objective import Objective, Plain
 from bertx.training.optimizers.blockwise_adamw import BlockwiseAdamW
 from bertx.training.precision import Precision, arithmetic
 from bertx.training.processes.parallel import Parallel
 from bertx.training.processes.shards import add_gradients, gradient_norm, whole
+from bertx.training.reading import Reading
+from bertx.training.step_numbers import Piece, can_skip, named, pieces_of, skipping_unless_finite
 from bertx.training.step_results import NotFinite, Sums
 from bertx.world import World
 
 logger = logging.getLogger(__name__)
 
-SHOWN_IDS = 20
 SMALLEST_SUM = 1e-12  # of weights, where no instance of a step has a label that is known
 CLIPPING_EPS = 1e-6  # torch's
 SMALLEST_SCALE = 1.0  # of fp16 losses: below it, not the scale is to blame
-
-
-@dataclass
-class _Piece:
-    """A batch of a step, or a part of one for which the whole was too large."""
-
-    batch: Batch
-    is_counted: bool = False  # in the metrics
-    loss: float = 0.0
 
 
 class StepMaker:
@@ -118,7 +109,10 @@ class StepMaker:
         """
         if isinstance(self.optimizer, torch.optim.LBFGS):
             return self._search_line(number, group)
-        sums, norm = self._gradients(number, group)
+        pieces = self._passes(number, pieces_of(group))
+        if self._is_mean(pieces) and can_skip(self.optimizer, self.device, self.scaler):
+            return self._step_then_check(number, pieces[0])
+        sums, norm = self._finished(number, pieces)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return sums, norm
@@ -130,7 +124,7 @@ class StepMaker:
         """
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), uncounted(self.model):
-            self._passes(0, [_Piece(batch, is_counted=batch.is_filler)])
+            self._passes(0, pieces_of([batch]))
         self.optimizer.zero_grad(set_to_none=True)
 
     def _search_line(self, number: int, group: Sequence[Batch]) -> tuple[Sums, float]:
@@ -140,7 +134,7 @@ class StepMaker:
 
         def closure() -> float:
             with uncounted(self.model) if found else nullcontext():
-                found.append(self._gradients(number, group))
+                found.append(self._finished(number, self._passes(number, pieces_of(group))))
             self.scaler.update()
             return found[-1][0].mean_loss
 
@@ -153,9 +147,22 @@ class StepMaker:
             raise
         return found[0]
 
-    def _gradients(self, number: int, group: Sequence[Batch]) -> tuple[Sums, float]:
-        """Computes the gradients of a step; returns its losses, and the norm before clipping."""
-        pieces, sums = self._passes(number, [_Piece(batch, is_counted=batch.is_filler) for batch in group])
+    def _step_then_check(self, number: int, piece: Piece) -> tuple[Sums, float]:
+        """Makes a step that skips itself if need be, and looks at its numbers while the GPU is making it."""
+        penalty = self._penalize()
+        norm = gradient_norm(self.parameters)
+        reading = Reading([piece.loss, piece.targets, penalty, norm])
+        self._clip(norm)
+        with skipping_unless_finite(self.optimizer, reading.numbers):
+            self.optimizer.step()
+        piece.loss, targets, penalty, found = reading.values()
+        sums = Sums(piece.loss * targets, targets, penalty, num_steps=1, num_instances=piece.batch.size)
+        self._check(number, [piece], sums, found)
+        return sums, found
+
+    def _finished(self, number: int, pieces: Sequence[Piece]) -> tuple[Sums, float]:
+        """Makes the gradients of passes those of a step; returns its losses, and the norm before clipping."""
+        sums = self._summed(pieces)
         self.scaler.unscale_(self.optimizer)
         if not self._is_mean(pieces):
             # How many targets there are is known only after the last batch, and from all processes, whose
@@ -164,42 +171,47 @@ class StepMaker:
             for parameter in self.parameters:
                 if parameter.grad is not None:
                     parameter.grad.mul_(factor)
-        sums.penalty = self._penalize()
+        sums.penalty = float(self._penalize())
         if isinstance(self.optimizer, BlockwiseAdamW):
             norm = self.optimizer.gradient_norm()
         else:
             norm = gradient_norm(self.parameters)  # summed in float32
-        self._check(number, pieces, sums, norm)
+        self._check(number, pieces, sums, float(norm))
         self._clip(norm)
         return sums, float(norm)
 
-    def _passes(self, number: int, pieces: list[_Piece]) -> tuple[list[_Piece], Sums]:
-        """Computes the gradients of pieces, smaller ones if need be; returns these, and their losses."""
+    def _passes(self, number: int, pieces: list[Piece]) -> list[Piece]:
+        """Computes the gradients of pieces, smaller ones if need be; returns these."""
         while True:
             self.optimizer.zero_grad(set_to_none=True)
             with suppress(torch.OutOfMemoryError):
-                return pieces, self._backward_all(pieces)
+                self._backward_all(pieces)
+                return pieces
             pieces = self._halves(number, pieces)  # only here: the error held on to the memory
 
-    def _backward_all(self, pieces: Sequence[_Piece]) -> Sums:
-        """Adds up the gradients of all pieces, in all processes; returns what they all add up to."""
-        loss, targets, instances = 0.0, 0.0, 0
+    def _backward_all(self, pieces: Sequence[Piece]) -> None:
+        """Adds up the gradients of all pieces, in all processes."""
         for piece in pieces:
             with uncounted(self.model) if piece.is_counted else nullcontext():
                 output = self._backward(piece, is_mean=self._is_mean(pieces), is_last=piece is pieces[-1])
-            piece.loss = float(output["loss"].detach())
+            piece.loss, piece.targets = output["loss"].detach(), targets_of(piece.batch, output)
+
+    def _summed(self, pieces: Sequence[Piece]) -> Sums:
+        """Returns what the losses of all pieces, in all processes, add up to."""
+        loss, targets, instances = 0.0, 0.0, 0
+        for piece in pieces:
+            piece.loss, piece.targets = float(piece.loss), float(piece.targets)
             if not piece.batch.is_filler:
-                count = num_targets(piece.batch, output)
-                loss, targets = loss + piece.loss * count, targets + count
+                loss, targets = loss + piece.loss * piece.targets, targets + piece.targets
                 instances += piece.batch.size
         loss, targets, total = self.world.sum([loss, targets, instances])
         return Sums(loss, targets, num_steps=1, num_instances=int(total))
 
-    def _is_mean(self, pieces: Sequence[_Piece]) -> bool:
+    def _is_mean(self, pieces: Sequence[Piece]) -> bool:
         """Tells whether gradients are of the mean loss already: there is but one batch, in one process."""
         return len(pieces) == 1 and self.world.size == 1
 
-    def _backward(self, piece: _Piece, *, is_mean: bool, is_last: bool) -> Output:
+    def _backward(self, piece: Piece, *, is_mean: bool, is_last: bool) -> Output:
         """Adds the gradients of a piece: of its mean loss, or of the sum of its losses."""
         batch = piece.batch.to(self.device)
 
@@ -215,14 +227,15 @@ class StepMaker:
             return output
 
         def backward(output: Output) -> None:
-            share = 0.0 if batch.is_filler else num_targets(batch, output)
-            loss = output["loss"] if is_mean else output["loss"] * share
+            loss = output["loss"]
+            if not is_mean:
+                loss = loss * (0.0 if batch.is_filler else targets_of(batch, output))
             torch.autograd.backward(self.scaler.scale(loss))
 
         with self.parallel.gradients(synchronized=is_last):
             return self.objective(self.model, forward, backward)
 
-    def _halves(self, number: int, pieces: Sequence[_Piece]) -> list[_Piece]:
+    def _halves(self, number: int, pieces: Sequence[Piece]) -> list[Piece]:
         """Cuts every batch of more than one instance in two."""
         if self.world.size > 1:  # the others would wait for passes that they do not make
             raise TrainingError(
@@ -242,20 +255,15 @@ class StepMaker:
         )
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        halves = []
-        for piece in pieces:
-            middle = math.ceil(piece.batch.size / 2)
-            parts = [piece.batch.part(slice(0, middle)), piece.batch.part(slice(middle, None))]
-            halves += [_Piece(part, piece.is_counted) for part in parts if part.size]
-        return halves
+        return [half for piece in pieces for half in piece.halves()]
 
-    def _penalize(self) -> float:
+    def _penalize(self) -> Tensor | float:
         """Adds the gradient of the regularizer's penalty; returns the penalty."""
         penalty = self.model.regularization_penalty()
         if penalty is None or not penalty.requires_grad:
             return 0.0
         add_gradients(penalty, self.parameters)
-        return float(whole(penalty.detach()))
+        return whole(penalty.detach())
 
     def _clip(self, norm: Tensor) -> None:
         if self.grad_norm is not None and isinstance(self.optimizer, BlockwiseAdamW):
@@ -265,13 +273,9 @@ class StepMaker:
         if self.grad_clipping is not None:
             torch.nn.utils.clip_grad_value_(self.parameters, self.grad_clipping)
 
-    def _check(self, number: int, pieces: Sequence[_Piece], sums: Sums, norm: Tensor) -> None:
+    def _check(self, number: int, pieces: Sequence[Piece], sums: Sums, norm: float) -> None:
         """Refuses numbers that are not finite, and forgets the gradients."""
-        values = {
-            "loss": sums.loss,
-            "regularization penalty": sums.penalty,
-            "gradient norm": float(norm),
-        }
+        values = {"loss": sums.loss, "regularization penalty": sums.penalty, "gradient norm": norm}
         wrong = [(what, value) for what, value in values.items() if not math.isfinite(value)]
         if not wrong:
             return
@@ -282,14 +286,13 @@ class StepMaker:
         what, value = wrong[0]
         to_blame = [piece for piece in pieces if not math.isfinite(piece.loss)]
         if to_blame:
-            value = to_blame[0].loss
+            value = float(to_blame[0].loss)
         rows = [int(row) for piece in to_blame[:1] or pieces for row in piece.batch.rows]
-        names = ", ".join(self.split.dataset.identifier(row) for row in rows[:SHOWN_IDS])
-        more = f" and {len(rows) - SHOWN_IDS} more" if len(rows) > SHOWN_IDS else ""
+        names = named(rows, self.split.dataset)
         rate = self.optimizer.param_groups[0]["lr"]
         advice = " or set trainer.grad_norm" if self.grad_norm is None else ""
         message = (
-            f"step {number}: the {what} is {value} (batch ids: {names}{more}); lr was {rate:g}. "
+            f"step {number}: the {what} is {value} (batch ids: {names}); lr was {rate:g}. "
             f"Lower trainer.optimizer.lr{advice}"
         )
         raise NotFinite(message, sums, rows, is_overflow=is_overflow)

@@ -109,7 +109,9 @@ def test_the_weights_of_a_run_hold_the_teacher(model, teacher, tokens, tmp_path)
 def test_a_remembering_model_asks_the_teacher_once(teacher, tokens):
     model = SentenceDistillation(CONFIG, str(teacher), remember=True).eval()
     asked = []
-    model.teacher.register_forward_pre_hook(lambda _, inputs: asked.append(len(inputs[0])))
+    model.teacher.register_forward_pre_hook(
+        lambda _, inputs, named: asked.append(len(named["input_ids"])), with_kwargs=True
+    )
     fresh = model._taught(tokens["teacher"])
     first_two = {name: tensor[:2] for name, tensor in tokens["teacher"].items()}
     for batch in (first_two, tokens["teacher"], tokens["teacher"]):

@@ -10,7 +10,7 @@ from bertx.data.collators import MaskedLanguageModelCollator
 from bertx.data.loader import SimpleDataLoader
 from bertx.data.split import Split
 from bertx.models.masked_language_model import MaskedLanguageModel
-from bertx.training.evaluation import evaluate, evaluating, num_targets
+from bertx.training.evaluation import evaluate, evaluating, targets_of
 from tests.training.tiny import batch_of, make_config, make_model, make_split, records
 
 CPU = torch.device("cpu")
@@ -115,4 +115,4 @@ def test_bf16_is_close_to_fp32_and_not_the_same(split):
     ],
 )
 def test_targets_are_what_the_model_says_or_known_labels_or_instances(inputs, output, expected):
-    assert num_targets(Batch(inputs, np.arange(3)), output) == expected
+    assert float(targets_of(Batch(inputs, np.arange(3)), output)) == expected
