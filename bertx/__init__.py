@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bertx.models.losses.classification_loss import ClassificationLoss as ClassificationLoss
     from bertx.models.model import Model as Model
     from bertx.models.regularizers import Regularizer as Regularizer
+    from bertx.runs.prediction.precision import in_precision as in_precision
     from bertx.runs.run import Run as Run
     from bertx.runs.run import load as load
     from bertx.training.callbacks.trainer_callback import TrainerCallback as TrainerCallback
@@ -63,6 +64,7 @@ _HOMES = {
     "bertx.models.losses.classification_loss": ("ClassificationLoss",),
     "bertx.models.model": ("Model",),
     "bertx.models.regularizers": ("Regularizer",),
+    "bertx.runs.prediction.precision": ("in_precision",),
     "bertx.runs.run": ("Run", "load"),
     "bertx.training.callbacks.trainer_callback": ("TrainerCallback",),
     "bertx.training.schedulers.learning_rate_scheduler": ("LearningRateScheduler",),

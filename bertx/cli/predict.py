@@ -66,7 +66,7 @@ def _add_speed_options(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "fp32", "bf16", "int8"),
         default="auto",
         help="the arithmetic: as the run was trained (auto, default), or another; int8, on a CPU, tells how "
-        "many labels it changes",
+        "many labels it changes, and hardly pays where the processor has AMX, for long texts least",
     )
     parser.add_argument(
         "--workers",
@@ -88,10 +88,12 @@ def run(args: argparse.Namespace) -> None:
     """Runs the command."""
     import gc
 
+    from bertx.huge_pages import keep_memory
     from bertx.runs.prediction.predict import PredictionRequest, predict
     from bertx.runs.prediction.workers import Opening
 
     options.start_logging(args)
+    keep_memory()
     opening = Opening(args.run_path, args.device, args.overrides, args.include_package)
     request = PredictionRequest(
         source=None if args.input == "-" else Path(args.input),

@@ -37,6 +37,8 @@ WORKLOADS = {
     "fine_tuning_sst2": "fine_tuning:sst2",
     "fine_tuning_snli": "fine_tuning:snli",
     "bert_base": "bert_base:workload",
+    "gpu_bert_base": "gpu:bert_base",
+    "gpu_bert_large": "gpu:bert_large",
     "prediction": "prediction:workload",
     "documents": "documents:workload",
     "latency": "latency:workload",

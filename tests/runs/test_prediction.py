@@ -62,24 +62,24 @@ def killed_after(monkeypatch, step, count):
 
 
 def test_windows_grow_from_small_to_the_largest():
-    sizes = [len(window) for window in windows(items(30_000))]
+    sizes = [len(window) for window in windows(items(30_000), 32)]
     assert sizes == [32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 8192, 5456]
 
 
 def test_windows_of_very_long_records_end_early():
-    assert [len(window) for window in windows(items(20, line=bytes(6_000_000)))] == [3, 3, 3, 3, 3, 3, 2]
+    assert [len(window) for window in windows(items(20, line=bytes(6_000_000)), 32)] == [3, 3, 3, 3, 3, 3, 2]
 
 
 def test_windows_go_on_as_if_there_had_been_no_interruption():
-    whole = [len(window) for window in windows(items(40_000))]
+    whole = [len(window) for window in windows(items(40_000), 32)]
     for done in range(len(whole)):
         rest = islice(items(40_000), sum(whole[:done]), None)
-        assert [len(window) for window in windows(rest, done)] == whole[done:]
+        assert [len(window) for window in windows(rest, 32, done)] == whole[done:]
 
 
 def test_only_one_window_is_read_ahead():
     source = items(10**9)
-    taken = windows(source)
+    taken = windows(source, FIRST_WINDOW)
     for _ in range(12):
         next(taken)
     assert next(source).number == sum(min(FIRST_WINDOW << k, LARGEST_WINDOW) for k in range(12))
@@ -161,7 +161,8 @@ def killed():
     raise Killed
 
 
-def test_a_real_kill_can_be_resumed(run, trained, tmp_path):
+def test_a_real_kill_can_be_resumed(run, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(prediction, "FIRST_OF_A_FILE", records.FIRST_OF_A_FILE)  # as in the process
     source = write_lines(tmp_path / "in.jsonl", *({"text": text} for text in TEXTS * 60))
     output = tmp_path / "out.jsonl"
     command = ["-m", "bertx", "predict", trained.run, source, "--output-file", output]

@@ -8,6 +8,7 @@ from torch import nn
 
 import bertx
 from bertx.bert.frozen.layer import FrozenLayer
+from bertx.data.padded_lengths import exact_lengths, padded_lengths
 from bertx.errors import ConfigError, DataError, UsageError
 from bertx.runs.prediction import precision
 from bertx.runs.prediction.precision import in_precision
@@ -51,6 +52,11 @@ def test_fewer_bits_give_nearly_the_same(run, wanted, change):
     assert 0 < np.abs(probabilities(found) - probabilities(run)).max() < change
     agreeing = [one == other for one, other in zip(labels(found), labels(run), strict=True)]
     assert sum(agreeing) >= 0.97 * len(TEXTS)
+
+
+def test_only_frozen_layers_have_no_padding_to_few_lengths(run):
+    assert in_precision(run, "int8").rounded is exact_lengths
+    assert (run.rounded, in_precision(run, "fp32").rounded) == (padded_lengths, padded_lengths)
 
 
 def test_the_run_itself_stays_as_it_is(run):

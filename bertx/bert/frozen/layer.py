@@ -13,16 +13,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bertx.bert.attention import NOTHING, Extras, Options
+from bertx.bert.frozen.embeddings import FrozenEmbeddings
 from bertx.bert.frozen.products import (
     ACTIVATIONS,
+    LARGEST,
     Activation,
     FloatProduct,
     Int8Product,
     Quantized,
-    followed_by_zeros,
     quantized,
-    whole_rows,
 )
+from bertx.bert.frozen.rows import at_least, followed_by_zeros, hidden_states_of, rows_of, whole_rows
 from bertx.bert.lora import LoraLinear, merge_lora
 from bertx.bert.model import BertLayer, BertModel
 
@@ -40,12 +41,16 @@ class FrozenLayer(nn.Module):
         dtype: The type of attention, and of products that are not in int8.
         int8: Whether products are in int8: all of them, or those of the feed-forward layer where `dtype` is
             bfloat16, for which making the inputs of the others int8 takes as long as it saves.
+        is_last: Whether what comes out is float32, for what reads the encoder.
     """
 
-    def __init__(self, layer: BertLayer, activation: Activation, dtype: torch.dtype, *, int8: bool) -> None:
+    def __init__(
+        self, layer: BertLayer, activation: Activation, dtype: torch.dtype, *, int8: bool, is_last: bool
+    ) -> None:
         super().__init__()
         attention, feed_forward = layer.attention, layer.feed_forward
         self.heads, self.dtype, self.activation = len(attention.heads), dtype, activation
+        self.is_last = is_last
         product = Int8Product if int8 and dtype == torch.float32 else FloatProduct
         self.query = product([attention.query], dtype)
         self.key_value = product([attention.key, attention.value], dtype)
@@ -61,7 +66,7 @@ class FrozenLayer(nn.Module):
         """Returns (batch, tokens, hidden), or (batch, 1, hidden) if only the first tokens are asked for.
 
         Args:
-            hidden_states: float32, (batch, tokens, hidden).
+            hidden_states: float, (batch, tokens, hidden).
             visible: bool, (batch, 1, 1, tokens); None if all tokens are visible.
             options: Nothing, or `only_first`.
 
@@ -70,24 +75,23 @@ class FrozenLayer(nn.Module):
         """
         if options._replace(only_first=False) != Options():
             raise ValueError("a frozen layer gives hidden states only: no attentions, head masks or caches")
-        batch, tokens, hidden = hidden_states.shape
+        batch, tokens, _ = hidden_states.shape
         asking = 1 if options.only_first else tokens
         with torch.autocast("cpu", enabled=False):
             stream = self._attended(hidden_states, visible, asking)  # (rows, hidden)
             output = self.feed_forward_norm(self._transformed(self.attention_norm(stream)))
-        return output[: batch * asking].view(batch, asking, hidden).to(hidden_states.dtype), NOTHING
+        return hidden_states_of(output.float() if self.is_last else output, batch, asking), NOTHING
 
     def _attended(self, hidden_states: Tensor, visible: Tensor | None, asking: int) -> Tensor:
         """Returns (rows, hidden): the first tokens of all sequences, and on top what their heads mix."""
         batch, tokens, _ = hidden_states.shape
         seen = math.ceil(tokens / LANES) * LANES
-        # What is read beyond the keys of a sequence is the next one; after the last there are zeros.
-        rows = whole_rows(batch * tokens + seen - tokens)
-        inputs = followed_by_zeros(hidden_states, rows, self.dtype)
-        asked = inputs
+        asked = inputs = rows_of(hidden_states, self.dtype)
         if asking < tokens:
             asked = followed_by_zeros(hidden_states[:, :asking], whole_rows(batch * asking), self.dtype)
-        key_value, query = self.key_value(inputs), self.query(asked)  # (rows, 2 * size), (rows, size)
+        # What is read beyond the keys of a sequence is the next one; after the last there is some more.
+        key_value = at_least(self.key_value(inputs), batch * tokens + seen - tokens)  # (rows, 2 * size)
+        query = self.query(asked)  # (rows, size)
         query = query[: batch * asking].view(batch, asking, self.heads, -1).transpose(1, 2)
         size, width = query.shape[3], key_value.shape[1]
         shape, strides = (batch, self.heads, seen, size), (tokens * width, size, width, 1)
@@ -97,13 +101,13 @@ class FrozenLayer(nn.Module):
             key_value.as_strided(shape, strides, width // 2),
             attn_mask=_visible_within(visible, tokens, seen),
         )
-        mixed = mixed.transpose(1, 2).flatten(2)  # (batch, asking, size)
-        return self.mixed.added_(followed_by_zeros(mixed, len(asked), self.dtype), to=asked)
+        mixed = mixed.transpose(1, 2).flatten(2).flatten(0, 1)  # (batch * asking, size)
+        return self.mixed.added(at_least(mixed, len(asked)), to=asked)
 
     def _transformed(self, stream: Tensor) -> Tensor:
         """Returns (rows, hidden): what goes into the feed-forward layer, and on top what comes out."""
         if isinstance(self.wide, FloatProduct) or isinstance(self.narrow, FloatProduct):
-            return self.narrow.added_(self.wide(stream, self.activation), to=stream)
+            return self.narrow.added(self.wide(stream, self.activation), to=stream)
         return self.narrow.of_added_(activated(self.wide, quantized(stream), self.activation), to=stream)
 
 
@@ -111,11 +115,15 @@ def activated(product: Int8Product, inputs: Quantized, activation: Activation) -
     """Computes a product with an activation, int8 in and int8 out, without writing anything wider.
 
     How large the largest number becomes is guessed from the first rows. If it becomes larger than that, which
-    shows by its being cut, everything is computed once more.
+    shows by its being cut, everything is computed once more. Few rows are computed as they are.
     """
     probe = product.of(inputs._replace(values=inputs.values[:PROBED_ROWS]), activation)
-    output = product.into_int8(inputs, activation, *_range(activation, HEADROOM * float(probe.aminmax()[1])))
-    if len(inputs.values) > PROBED_ROWS and int(output.values.max()) == 127:
+    largest = float(probe.aminmax()[1])
+    if len(inputs.values) <= PROBED_ROWS:
+        scale, zero = _range(activation, largest)
+        return Quantized((probe.float() / scale).round_().add_(zero).to(torch.int8), scale, zero)
+    output = product.into_int8(inputs, activation, *_range(activation, HEADROOM * largest))
+    if int(output.values.max()) == LARGEST:
         largest = float(product.of(inputs, activation).aminmax()[1])
         output = product.into_int8(inputs, activation, *_range(activation, largest))
     return output
@@ -155,9 +163,12 @@ def freeze(model: nn.Module, dtype: torch.dtype, *, int8: bool) -> None:
     with torch.no_grad():
         for encoder in _encoders(model):
             activation = ACTIVATIONS[str(encoder.config.hidden_act)]
-            for number, layer in enumerate(encoder.layers):
+            encoder.embeddings = FrozenEmbeddings(encoder.embeddings, dtype)
+            for number, layer in enumerate(encoder.layers, start=1):
                 if isinstance(layer, BertLayer):
-                    encoder.layers[number] = FrozenLayer(layer, activation, dtype, int8=int8)
+                    is_last = number == len(encoder.layers)
+                    frozen = FrozenLayer(layer, activation, dtype, int8=int8, is_last=is_last)
+                    encoder.layers[number - 1] = frozen
 
 
 def obstacles(model: nn.Module) -> list[str]:

@@ -7,7 +7,7 @@ Source: Jacob et al. 2018 (Quantization and Training of Neural Networks for Effi
 Inference), section 2.
 
 Shapes:
-    rows      tokens of all sequences, and zeros up to one of few numbers of rows, see `whole_rows`
+    rows      tokens of all sequences, and zeros up to one of few numbers of rows, see `rows.py`
     inputs    in_features
     outputs   out_features
 """
@@ -23,7 +23,6 @@ from torch import Tensor, nn
 
 LARGEST = 127
 SMALLEST = 1e-12  # a scale is never 0
-FEW_ROWS, MANY_ROWS = 32, 256  # numbers of rows are multiples of the one up to the other, then of that
 LAID_OUT_FOR = 1024  # rows, by oneDNN; any number can be computed
 
 
@@ -64,25 +63,6 @@ class Quantized(NamedTuple):
     zero: int = 0
 
 
-def whole_rows(rows: int) -> int:
-    """Returns the number of rows to compute for that many: the next one that oneDNN has a kernel for by then.
-
-    For each number of rows that it has not met oneDNN writes a kernel, which takes longer than to compute the
-    product of a small batch.
-    """
-    step = FEW_ROWS if rows <= MANY_ROWS else MANY_ROWS
-    return math.ceil(rows / step) * step
-
-
-def followed_by_zeros(values: Tensor, rows: int, dtype: torch.dtype) -> Tensor:
-    """Copies (..., inputs) to (rows, inputs) of a type, of which those that are left over are zeros."""
-    given = values.numel() // values.shape[-1]
-    copy = torch.empty(rows, values.shape[-1], dtype=dtype)
-    copy[:given].view(values.shape).copy_(values)
-    copy[given:].zero_()
-    return copy
-
-
 def quantized(values: Tensor) -> Quantized:
     """Makes numbers int8, so that the largest of them becomes 127 or -127."""
     low, high = values.aminmax()
@@ -111,8 +91,8 @@ class FloatProduct:
         )
         return output
 
-    def added_(self, inputs: Tensor, to: Tensor) -> Tensor:
-        """Returns the product plus (rows, outputs), whose memory may be used for that."""
+    def added(self, inputs: Tensor, to: Tensor) -> Tensor:
+        """Returns the product plus (rows, outputs)."""
         output: Tensor = torch.ops.mkldnn._linear_pointwise.binary(
             inputs, to, self._weight, self._bias, "add"
         )
@@ -147,9 +127,9 @@ class Int8Product:
         """Returns int8 (rows, outputs) for int8 (rows, inputs); what does not fit is cut."""
         return Quantized(self._product(inputs, activation, torch.int8, scale, zero), scale, zero)
 
-    def added_(self, inputs: Tensor, to: Tensor) -> Tensor:
-        """Returns the product plus (rows, outputs), whose memory is used for that."""
-        return self.of_added_(quantized(inputs), to)
+    def added(self, inputs: Tensor, to: Tensor) -> Tensor:
+        """Returns the product plus (rows, outputs)."""
+        return self.of_added_(quantized(inputs), to.clone())
 
     def of_added_(self, inputs: Quantized, to: Tensor) -> Tensor:
         """Returns the product of int8 plus floating-point (rows, outputs), whose memory is used for that."""

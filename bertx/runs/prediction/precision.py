@@ -13,8 +13,8 @@ import torch
 
 from bertx.bert.frozen.layer import freeze, obstacles
 from bertx.data.instance import JSON, Instance
+from bertx.data.padded_lengths import exact_lengths
 from bertx.errors import ConfigError, UsageError
-from bertx.models.model import Model
 from bertx.runs.run import Run
 
 logger = logging.getLogger(__name__)
@@ -41,10 +41,10 @@ def in_precision(run: Run, wanted: PredictionPrecision) -> Run:
     if wanted == "int8":
         _require_int8(run)
         exact = replace(run, computed_in="fp32")
-        return replace(exact, model=_frozen(run.model, _beside_int8(), int8=True))
+        return _frozen(exact, _beside_int8(), int8=True)
     chosen = run if wanted == "auto" else replace(run, computed_in=wanted)
     if chosen.precision == "bf16" and run.device.type == "cpu" and _has("avx512_bf16") and not _why_not(run):
-        return replace(chosen, model=_frozen(run.model, torch.bfloat16, int8=False))
+        return _frozen(chosen, torch.bfloat16, int8=False)
     return chosen
 
 
@@ -101,9 +101,9 @@ def _beside_int8() -> torch.dtype:
     return torch.bfloat16 if _has("amx_bf16") else torch.float32
 
 
-def _frozen(model: Model, dtype: torch.dtype, *, int8: bool) -> Model:
-    """Returns a model with frozen layers; the given one stays, and both share the weights that stay."""
-    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-    frozen = copy.deepcopy(model, dict(shared))
-    freeze(frozen, dtype, int8=int8)
-    return frozen
+def _frozen(run: Run, dtype: torch.dtype, *, int8: bool) -> Run:
+    """Returns a run with frozen layers; the given one stays, and both share the weights that stay."""
+    shared = {id(tensor): tensor for tensor in (*run.model.parameters(), *run.model.buffers())}
+    model = copy.deepcopy(run.model, dict(shared))
+    freeze(model, dtype, int8=int8)
+    return replace(run, model=model, rounded=exact_lengths)  # their kernels are for rows, not for lengths

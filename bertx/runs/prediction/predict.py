@@ -20,7 +20,14 @@ from bertx.errors import DataError, UsageError
 from bertx.progress import Progress
 from bertx.runs.prediction.computation import Computation, Computed, Encoded, OnError
 from bertx.runs.prediction.precision import COMPARED, PredictionPrecision, in_precision, log_agreement
-from bertx.runs.prediction.records import FIRST_WINDOW, Item, items_of, part_of, windows
+from bertx.runs.prediction.records import (
+    FIRST_OF_A_FILE,
+    FIRST_WINDOW,
+    Item,
+    items_of,
+    part_of,
+    windows,
+)
 from bertx.runs.prediction.sinks import OutputFile, Sinks, Tally, standard_output
 from bertx.runs.prediction.workers import Opening, Task, computed_by
 from bertx.runs.run import Run
@@ -85,7 +92,8 @@ def predict(run: Run, request: PredictionRequest, opening: Opening | None = None
         if request.precision == "int8":
             items = _compared(run, ready, request, items)
         _skip(items, tally)
-        with closing(_computed(ready, request, opening, windows(items, tally.windows))) as results:
+        cut = windows(items, FIRST_OF_A_FILE if _is_file(request) else FIRST_WINDOW, tally.windows)
+        with closing(_computed(ready, request, opening, cut)) as results:
             for window, (lines, bad, warnings) in results:
                 for warning in warnings:
                     logger.warning("%s", warning)
@@ -109,7 +117,7 @@ def _computed(
     computation = Computation(run, request.on_error, request.keep_fields, request.batch_size)
     encoded: Iterator[Encoded] = map(computation.encoded, source)
     # Standard input and pipes may keep a reader waiting, and nobody can interrupt that but this thread.
-    if request.source is not None and request.source.is_file():
+    if _is_file(request):
         encoded = one_ahead(encoded)
     for window in encoded:
         yield window.window, computation.computed(window)
@@ -154,6 +162,10 @@ def _skip(items: Iterator[Item], done: Tally) -> None:
             f"the first {done.inputs} records of the input are not those that the interrupted prediction "
             "has done; leave out --resume to begin anew"
         )
+
+
+def _is_file(request: PredictionRequest) -> bool:
+    return request.source is not None and request.source.is_file()
 
 
 def _same(one: Path, other: Path) -> bool:

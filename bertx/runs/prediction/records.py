@@ -16,6 +16,7 @@ from bertx.data.instance import JSON
 
 LARGEST_WINDOW = 8_192  # records that are in memory at one time
 FIRST_WINDOW = 32  # small, then doubled: the first results come at once
+FIRST_OF_A_FILE = 1_024  # nobody waits for them, and in larger windows less is padding
 WINDOW_BYTES = 2**24  # ends a window of very long records early
 
 
@@ -93,13 +94,13 @@ def part_of(items: Iterator[Item], shard: tuple[int, int], total: int) -> Iterat
     return islice(items, total * (number - 1) // parts, total * number // parts)
 
 
-def windows(items: Iterator[Item], done: int = 0) -> Iterator[list[Item]]:
-    """Cuts records into windows, the `done` first ones of which were predicted before.
+def windows(items: Iterator[Item], first: int, done: int = 0) -> Iterator[list[Item]]:
+    """Cuts records into windows of `first` and more, the `done` first ones of which were predicted before.
 
     Where a window ends depends on the records before it alone, so that a prediction that goes on computes
     the same batches as one that was never interrupted.
     """
-    size = min(FIRST_WINDOW << min(done, 30), LARGEST_WINDOW)
+    size = min(first << min(done, 30), LARGEST_WINDOW)
     while True:
         window: list[Item] = []
         num_bytes = 0

@@ -23,6 +23,7 @@ import torch
 from bertx import errors
 from bertx.config.overrides import Overrides
 from bertx.errors import BertxError, ProcessError
+from bertx.huge_pages import keep_memory
 from bertx.runs.prediction.computation import Computation, Computed, OnError
 from bertx.runs.prediction.precision import PredictionPrecision, in_precision
 from bertx.runs.prediction.records import Item
@@ -189,6 +190,7 @@ def _work(pipe: Connection, task: Task, num_threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who reads and writes decides what an interruption means
     logging.disable()  # it says the same
     torch.set_num_threads(num_threads)
+    keep_memory()
     computation: Computation | None = None
     while True:
         try:

@@ -9,7 +9,14 @@ from tests.benchmarks.bertx_training import train_with_bertx
 
 
 def fine_tune(
-    *, task: str, train_file: str, dev_file: str, encoder: str, folder: str, seed: int
+    *,
+    task: str,
+    train_file: str,
+    dev_file: str,
+    encoder: str,
+    is_compiled: bool | None = None,
+    folder: str,
+    seed: int,
 ) -> dict[str, float]:
     """Trains an epoch by the shipped config of a task, as it is, precision included."""
     run = Path(folder) / "run"
@@ -21,6 +28,7 @@ def fine_tune(
             "train_data_path": train_file,
             "validation_data_path": dev_file,
             "trainer.num_epochs": 1,
+            "trainer.compile": is_compiled,
             "random_seed": seed,
         },
     )

@@ -8,12 +8,16 @@ import time
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.benchmarks.systems.prediction import Predict, agreement, speed
 
+if TYPE_CHECKING:
+    from bertx.runs.prediction.precision import PredictionPrecision
+
 
 def predict_file(
-    *, run: str, source: str, rows: int, precision: str | None, reference: str | None, folder: str
+    *, run: str, source: str, rows: int, options: Sequence[str], reference: str | None, folder: str
 ) -> dict[str, float]:
     """Predicts by `bertx predict` for one row of a file, which tells what the start takes, then for all.
 
@@ -21,13 +25,13 @@ def predict_file(
         run: A run folder.
         source: JSONL with `id` and `text`.
         rows: How many to take.
-        precision: What --precision gets; None: the option is not given.
+        options: Options of the command, such as `--precision int8`.
         reference: What another system wrote, whose labels are compared; None: none.
         folder: Where files are written.
     """
     one, all_rows = (_head(source, number, Path(folder)) for number in (1, rows))
-    start_seconds, _ = _command(run, one, precision)
-    seconds, output = _command(run, all_rows, precision)
+    start_seconds, _ = _command(run, one, options)
+    seconds, output = _command(run, all_rows, options)
     number = sum(1 for _ in output.open(encoding="utf-8"))
     return speed(number, seconds - start_seconds, start_seconds) | agreement(output, reference)
 
@@ -39,24 +43,27 @@ def _head(source: str, rows: int, folder: Path) -> Path:
     return path
 
 
-def _command(run: str, source: Path, precision: str | None) -> tuple[float, Path]:
+def seconds_of_command(run: str, source: Path, options: Sequence[str]) -> float:
+    """Returns what `bertx predict` takes for a file, from its start to its end."""
+    return _command(run, source, options)[0]
+
+
+def _command(run: str, source: Path, options: Sequence[str]) -> tuple[float, Path]:
     output = source.with_name("output_" + source.name)
-    command = [sys.executable, "-m", "bertx", "predict", run, str(source), "--output-file", str(output)]
-    if precision is not None:
-        command += ["--precision", precision]
+    predict = [sys.executable, "-m", "bertx", "predict", run, str(source), "--output-file", str(output)]
     clock = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run([*predict, *options], capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - clock
     if done.returncode:
         raise SystemExit(f"bertx predict: exit status {done.returncode}: {done.stderr[-2000:]}")
     return seconds, output
 
 
-def load(run: str) -> Predict:
+def load(run: str, precision: PredictionPrecision) -> Predict:
     """Loads a run for prediction in this process."""
-    from bertx.runs.run import load as load_run
+    import bertx
 
-    loaded = load_run(run)
+    loaded = bertx.in_precision(bertx.load(run), precision)
 
     def predict(texts: Sequence[str]) -> list[tuple[str, list[float]]]:
         return [(found["label"], found["probs"]) for found in loaded.predict(texts)]

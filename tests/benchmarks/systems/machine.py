@@ -18,6 +18,13 @@ def rates() -> dict[str, float]:
     return found
 
 
+def gpus() -> dict[str, float]:
+    """Returns how many GPUs torch finds."""
+    import torch
+
+    return {"gpus": float(torch.cuda.device_count())}
+
+
 def _best_seconds(dtype: object) -> float:
     import torch
 

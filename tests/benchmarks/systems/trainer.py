@@ -13,7 +13,15 @@ BATCH_SIZE = 32
 
 
 def fine_tune(
-    *, task: str, train_file: str, dev_file: str, encoder: str, is_best: bool, folder: str, seed: int
+    *,
+    task: str,
+    train_file: str,
+    dev_file: str,
+    encoder: str,
+    is_best: bool,
+    is_compiled: bool = False,
+    folder: str,
+    seed: int,
 ) -> dict[str, float]:
     """Trains an epoch with the settings of bertx's shipped configs.
 
@@ -40,7 +48,7 @@ def fine_tune(
     clock = _make_clock()
     trainer = Trainer(
         AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=len(labels)),
-        _arguments(Path(folder), seed, is_best),
+        _arguments(Path(folder), seed, is_best, is_compiled),
         data_collator=DataCollatorWithPadding(tokenizer),
         train_dataset=_encoded(rows, TASKS[task], tokenizer, labels),
         eval_dataset=_encoded(dev_rows, TASKS[task], tokenizer, labels),
@@ -58,7 +66,7 @@ def fine_tune(
     }
 
 
-def _arguments(folder: Path, seed: int, is_best: bool):
+def _arguments(folder: Path, seed: int, is_best: bool, is_compiled: bool):
     import torch
     from transformers import TrainingArguments
 
@@ -70,6 +78,7 @@ def _arguments(folder: Path, seed: int, is_best: bool):
         per_device_eval_batch_size=BATCH_SIZE,
         train_sampling_strategy="group_by_length" if is_best else "random",
         bf16=is_best,
+        torch_compile=is_compiled,
         use_cpu=not torch.cuda.is_available(),  # else it refuses bf16 there
         learning_rate=5e-5,
         lr_scheduler_type="linear",

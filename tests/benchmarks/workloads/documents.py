@@ -29,6 +29,6 @@ def workload(setting: Setting) -> Workload:
         columns=COLUMNS,
         comparisons=[
             Comparison(f"rows/s: {ours} / {theirs}", ratio(RATE, ours, theirs))
-            for ours, theirs in [*pairs, ("bertx_int8", "ort_int8")]
+            for ours, theirs in [*pairs, ("bertx_int8", "ort_int8"), ("bertx_int8", "bertx")]
         ],
     )

@@ -17,6 +17,7 @@ ALLOWED_MEMORY = 1.05
 COLUMNS = [
     Column("microseconds_per_row", "microseconds a row", 2),
     Column("rows_per_second", "rows/s", 0),
+    Column("command_seconds", "s, whole command", 2),
     Column("peak_mb", "peak memory, MB", 0),
 ]
 
@@ -33,7 +34,8 @@ def workload(setting: Setting) -> Workload:
     return Workload(
         name="growth",
         about=f"Prediction by bertx with the tiny encoder of fixtures/bert-tiny, from file to file: the same "
-        f"{DISTINCT:,} texts of mixed lengths over and over. The start is not counted; the order is checked. "
+        f"{DISTINCT:,} texts of mixed lengths over and over. The time "
+        "per row is without the start, which a file of one row shows by turns; the order is checked. "
         f"Time: the slowest size by the fastest; memory: {names[-1]} by {names[-2]}.",
         systems=[
             System(name, f"{SYSTEMS}.growth:predict_file", given | {"rows": size})

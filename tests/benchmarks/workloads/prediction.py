@@ -24,11 +24,18 @@ COLUMNS = [
 ROWS = {
     "bertx": 100_000,
     "bertx_int8": 100_000,
+    "bertx_2_workers": 100_000,
     "pipeline": 1_500,
     "hand_fp32": 5_000,
     "hand_bf16": 20_000,
     "ort_fp32": 5_000,
     "ort_int8": 20_000,
+}
+# What `bertx predict` gets. Workers share the threads: with 2 threads each of 2 workers has one.
+OPTIONS = {
+    "bertx": [],
+    "bertx_int8": ["--precision", "int8"],
+    "bertx_2_workers": ["--workers", "2"],
 }
 REFERENCE_ROWS = 5_000
 ABOUT = (
@@ -57,6 +64,7 @@ def workload(setting: Setting) -> Workload:
             Comparison("rows/s: bertx / hand_fp32", ratio(RATE, "bertx", "hand_fp32")),
             Comparison("rows/s: bertx / ort_fp32", ratio(RATE, "bertx", "ort_fp32")),
             Comparison("rows/s: bertx_int8 / bertx", ratio(RATE, "bertx_int8", "bertx")),
+            Comparison("rows/s: bertx_2_workers / bertx", ratio(RATE, "bertx_2_workers", "bertx")),
         ],
     )
 
@@ -84,7 +92,7 @@ def systems(setting: Setting, name: str, texts: list[str], rows: Mapping[str, in
         "source": str(source),
         "reference": str(_reference(setting, made, source, folder, len(texts))),
     }
-    found = [_bertx(system, made, common, setting.rows(rows[system])) for system in ("bertx", "bertx_int8")]
+    found = [_bertx(system, made, common, setting.rows(rows[system])) for system in OPTIONS if system in rows]
     for system, (loader, arguments) in made.loaders().items():
         given = {"loader": loader, "arguments": arguments, "rows": setting.rows(rows[system])}
         found.append(System(system, f"{SYSTEMS}.prediction:predict_file", common | given))
@@ -92,8 +100,7 @@ def systems(setting: Setting, name: str, texts: list[str], rows: Mapping[str, in
 
 
 def _bertx(name: str, made: Classifiers, common: dict[str, object], rows: int) -> System:
-    precision = {"bertx": None, "bertx_int8": "int8"}[name]
-    given = {"run": str(made.run), "precision": precision, "rows": rows}
+    given = {"run": str(made.run), "options": OPTIONS[name], "rows": rows}
     return System(name, f"{SYSTEMS}.bertx_prediction:predict_file", common | given)
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bertx.bert import BertConfig, BertModel
+from bertx.bert.attention import Options
 from bertx.bert.frozen.layer import activated, freeze, obstacles
 from bertx.bert.frozen.products import ACTIVATIONS, FloatProduct, Int8Product, quantized
 from bertx.bert.lora import Lora, add_lora
@@ -86,6 +87,17 @@ def test_every_activation_is_computed_in_int8(name):
     assert float((found - encoded(model, [20, 5]).pooled).abs().max()) < 0.1
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 300))
+def test_few_rows_and_many_become_int8_alike(rows):
+    torch.manual_seed(rows)
+    product = Int8Product([nn.Linear(16, 16)], torch.float32)
+    inputs = quantized(torch.randn(rows, 16))
+    values, scale, zero = activated(product, inputs, ACTIVATIONS["gelu"])
+    expected = product.of(inputs, ACTIVATIONS["gelu"])
+    assert float(((values.float() - zero) * scale - expected).abs().max()) <= scale * 0.51
+
+
 def test_rows_larger_than_the_first_ones_are_not_cut():
     torch.manual_seed(0)
     linear = nn.Linear(16, 16)
@@ -125,6 +137,38 @@ def test_pruned_heads_stay_away():
     )
 
 
+def test_the_states_of_all_layers_stay_as_they_were():
+    model = frozen(PLAIN, torch.float32, True)
+    states = encoded(model, [20, 20], output_hidden_states=True).hidden_states
+    for number in range(3):
+        with torch.inference_mode():
+            again, _ = model.layers[number](states[number].clone(), None, Options())
+        torch.testing.assert_close(states[number + 1], again, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("lengths", [[7, 3], [40, 40, 1]])
+def test_segments_and_positions_are_those_of_the_embeddings(lengths):
+    ids, mask = batch(lengths)
+    for segments in (None, torch.zeros_like(ids), (ids > 50).long()):
+        with torch.inference_mode():
+            found, expected = (model(ids, mask, segments).pooled for model in (FLOAT32, PLAIN))
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_vectors_and_positions_can_be_given_instead():
+    ids, _ = batch([9, 9])
+    vectors, places = PLAIN.embeddings.word(ids).detach(), torch.arange(9).flip(0)[None]
+    with torch.inference_mode():
+        for given in ({"inputs_embeds": vectors}, {"input_ids": ids, "position_ids": places}):
+            found, expected = (model(**given).pooled for model in (FLOAT32, PLAIN))
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_more_tokens_than_positions_are_refused():
+    with pytest.raises(ValueError, match="a sequence has 65 tokens; the encoder takes at most 64"):
+        FLOAT32(torch.ones(1, 65, dtype=torch.int64))
+
+
 def test_frozen_layers_give_hidden_states_only():
     with pytest.raises(ValueError, match="a frozen layer gives hidden states only"):
         encoded(FLOAT32, [3], output_attentions=True)
@@ -151,7 +195,7 @@ def test_a_plain_encoder_has_no_obstacles():
 
 def test_a_layer_makes_five_products_the_last_one_but_one_of_few_rows(monkeypatch):
     rows = []
-    for name in ("__call__", "added_"):
+    for name in ("__call__", "added"):
         real = getattr(FloatProduct, name)
         monkeypatch.setattr(
             FloatProduct,
