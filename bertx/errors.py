@@ -3,6 +3,7 @@
     BertxError
     ├── UsageError        2   a command line that asks for something impossible
     ├── ConfigError       2   a config that says something wrong
+    ├── StudyError        3   some runs of a study failed
     ├── DataError         4   a data file, a prediction input, an output path
     ├── CheckpointError   4   weights, a run folder or an archive
     ├── TrainingError     5   the numbers failed: NaN, infinity
@@ -35,6 +36,12 @@ class ConfigError(BertxError):
     """A config is wrong: one line per problem, each with its place."""
 
     exit_status = 2
+
+
+class StudyError(BertxError):
+    """Some runs of a study failed; the others are there."""
+
+    exit_status = 3
 
 
 class DataError(BertxError):

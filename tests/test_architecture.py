@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "bertx"
 # From the ground up: a room imports from rooms on lower floors, and from its own.
 FLOORS = [
     {"errors"},
-    {"atomic", "progress", "log", "devices", "world"},
+    {"atomic", "progress", "log", "devices", "world", "huge_pages"},
     {"tar_gz"},
     {"config"},
     {"bert", "paths"},
@@ -24,6 +24,8 @@ FLOORS = [
     {"assembly"},
     {"runs"},
     {"api", "exports", "keras_style"},
+    {"ablation"},
+    {"report"},
     {"cli"},
 ]
 ROOM_FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}

@@ -25,6 +25,7 @@ FAMILIES = {name: family for name, family in families().items() if family.__modu
 
 INDEXERS = {"bert": {"type": "bert-pretrained", "pretrained_model": "fixtures/bert-tiny", "max_pieces": 20}}
 TINY = {"vocab_size": 8192, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+PART_OF = {"type": "text_classification_json", "token_indexers": INDEXERS}
 
 ROWS: dict[str, dict[str, dict[str, object]]] = {
     "BatchSampler": {"bucket": {"batch_size": 8}, "max_tokens_sampler": {"max_tokens": 100}},
@@ -33,6 +34,8 @@ ROWS: dict[str, dict[str, dict[str, object]]] = {
     "Collator": {"padding": {}, "masked_language_model": {}},
     "DataLoader": {"simple": {}},
     "DatasetReader": {
+        "fold": {"reader": PART_OF, "path": "train.jsonl", "k": 2, "fold": 0},
+        "fraction": {"reader": PART_OF, "path": "train.jsonl", "fraction": 0.5},
         "plain_text": {"token_indexers": INDEXERS},
         "snli": {"token_indexers": INDEXERS},
         "text_classification_csv": {"token_indexers": INDEXERS},
@@ -112,6 +115,8 @@ ROWS: dict[str, dict[str, dict[str, object]]] = {
 # What "from_archive" gives is one of the others; it has tests of its own.
 MODELS = sorted({*ROWS["Model"]} - {"from_archive"})
 DATA = {
+    "fold": ("a.jsonl", '{"text": "good", "label": "positive"}\n'),
+    "fraction": ("a.jsonl", '{"text": "good", "label": "positive"}\n'),
     "plain_text": ("a.txt", "It was a bright day.\n"),
     "snli": ("a.jsonl", '{"sentence1": "A man.", "sentence2": "A person.", "gold_label": "entailment"}\n'),
     "text_classification_csv": ("a.csv", "text,label\ngood,positive\n"),

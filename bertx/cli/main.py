@@ -32,8 +32,8 @@ examples:
   bertx evaluate runs/quickstart fixtures/reviews/test.jsonl
   bertx predict runs/quickstart input.jsonl
 
-exit status: 0 good, 1 a bug, 2 config or usage, 4 data or file, 5 the numbers failed,
-75 stopped by SIGTERM with a checkpoint to go on from, 130 interrupted
+exit status: 0 good, 1 a bug, 2 config or usage, 3 runs of a study failed, 4 data or file,
+5 the numbers failed, 75 stopped by SIGTERM with a checkpoint to go on from, 130 interrupted
 """
 
 

@@ -77,7 +77,7 @@ def cache_key(reader: DatasetReader, path: Path, *, settings_hash: str, limit: i
         DataError: A file cannot be read.
     """
     parts = [f"version {FORMAT_VERSION}", f"limit {limit}", f"settings {settings_hash}"]
-    for cls in type(reader).__mro__:
+    for cls in [cls for each in (reader, *reader.inner) for cls in type(each).__mro__]:
         if issubclass(cls, DatasetReader):
             try:
                 source = Path(inspect.getfile(cls)).read_bytes()

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,10 +21,12 @@ from bertx.atomic import replacing
 from bertx.data.batch import Batch
 from bertx.data.encoded import NO_LABEL, EncodedDataset
 from bertx.data.instance import JSON
+from bertx.data.split import Split
 from bertx.errors import DataError, UsageError
 from bertx.metrics.metric import Statistic
 from bertx.models.model import Output
 from bertx.runs.run import Run, decimals, readable
+from bertx.training.evaluation import Evaluation, evaluate
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +99,21 @@ def evaluate_files(run: Run, request: EvaluationRequest) -> dict[str, JSON]:
     loss = pool.loss_sum / pool.num_targets if pool.num_targets else float("nan")
     results["pooled"] = {**run.model.get_metrics(reset=True), "loss": loss}
     return results
+
+
+def write_predictions(run: Run, split: Split, path: Path) -> Evaluation:
+    """Evaluates a run on a split, and writes a line for each instance to a file.
+
+    Raises:
+        DataError: The file cannot be written.
+        UsageError: The model predicts nothing for single instances.
+    """
+    with replacing(path) as temporary, temporary.open("wb") as lines:
+        watch = _Instances(run, Path(split.name), lines, refuse_unseen=False)
+        observe = partial(watch, split.dataset)
+        found = evaluate(run.model, split, device=run.device, precision=run.precision, observe=observe)
+        watch.finish()
+    return found
 
 
 class _Instances:

@@ -52,6 +52,8 @@ class TrainingRequest:
         limit: Read that many instances of each split; None: all.
         device: Where to train; None: a GPU if there is one.
         import_paths: Folders beside the config's own that it may import Jsonnet files from.
+        relative_to: Folders that relative paths of the config start from; None: the config's own, and the
+            working directory.
     """
 
     config: Path
@@ -61,6 +63,7 @@ class TrainingRequest:
     limit: int | None = None
     device: str | None = None
     import_paths: Sequence[Path] = ()
+    relative_to: Sequence[Path] | None = None
 
     @property
     def chosen_device(self) -> torch.device:
@@ -70,7 +73,7 @@ class TrainingRequest:
     @property
     def search(self) -> tuple[Path, ...]:
         """Where relative paths of the config start from."""
-        return (self.config.parent, Path())
+        return (self.config.parent, Path()) if self.relative_to is None else tuple(self.relative_to)
 
 
 @dataclass(frozen=True)

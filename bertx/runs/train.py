@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from bertx.bert.checkpoints.peft import write_adapter
 from bertx.bert.lora import lora_layers
 from bertx.config.construct import filled
 from bertx.errors import UsageError
+from bertx.huge_pages import keep_memory
 from bertx.log import recording
 from bertx.paths import find_data
 from bertx.runs.archive import ADAPTER, ARCHIVE, LOG, claim_run_folder, pack_run, require_free, sole_trainer
@@ -29,6 +31,29 @@ from bertx.world import DEFAULT_TIMEOUT_SECONDS, World, joined
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A training at its end, the model with its best weights.
+
+    Attributes:
+        prepared: What was trained.
+        trainer: How.
+        metrics: What `metrics.json` holds.
+        folder: The run folder.
+    """
+
+    prepared: Prepared
+    trainer: Trainer
+    metrics: Metrics
+    folder: Path
+
+
+def pack(finished: Finished) -> None:
+    """Writes `model.tar.gz`."""
+    pack_run(finished.folder, finished.prepared.experiment.include_in_archive)
+    logger.info("%s: done; %s is self-contained", finished.folder, finished.folder / ARCHIVE)
+
+
 def train(
     request: TrainingRequest,
     folder: Path,
@@ -36,6 +61,7 @@ def train(
     force: bool = False,
     recover: bool = False,
     allow_config_change: bool = False,
+    finish: Callable[[Finished], None] = pack,
 ) -> Metrics:
     """Trains, and writes the run folder.
 
@@ -46,6 +72,7 @@ def train(
         recover: Whether to go on with a run that was interrupted in this folder; without one, a new run
             begins, so that the same command can be given again and again.
         allow_config_change: Whether keys of the config may have changed that do not change what a step does.
+        finish: What the main process does with the finished run at last.
 
     Returns:
         What `metrics.json` holds.
@@ -67,6 +94,8 @@ def train(
         devices = None if distributed is None else distributed.cuda_devices
         request = replace(request, device=device_name(world, devices))
     timeout = DEFAULT_TIMEOUT_SECONDS if distributed is None else distributed.timeout_seconds
+    if request.chosen_device.type == "cpu":
+        keep_memory()
     with (
         recording() as log,
         joined(world, request.chosen_device, timeout_seconds=timeout),
@@ -89,8 +118,7 @@ def train(
             _write_inputs(request, prepared, trainer, folder)
         metrics = trainer.train() | _test(prepared, trainer)
         if world.is_main:
-            metrics |= _baseline(prepared)
-            _finish(prepared, metrics, folder)
+            finish(_finished(prepared, trainer, metrics, folder))
         world.barrier()  # the others wait for the files
     return metrics
 
@@ -117,12 +145,12 @@ def _reenter(
     remove_leftovers(folder)
 
 
-def _finish(prepared: Prepared, metrics: Metrics, folder: Path) -> None:
-    """Writes what a finished run has."""
+def _finished(prepared: Prepared, trainer: Trainer, metrics: Metrics, folder: Path) -> Finished:
+    """Adds the baseline to the metrics, and writes what every finished run has."""
+    metrics |= _baseline(prepared)
     _write_adapter(prepared, folder)
     write_json(folder / "metrics.json", metrics)
-    pack_run(folder, prepared.experiment.include_in_archive)
-    logger.info("%s: done; %s is self-contained", folder, folder / ARCHIVE)
+    return Finished(prepared, trainer, metrics, folder)
 
 
 def _write_inputs(request: TrainingRequest, prepared: Prepared, trainer: Trainer, folder: Path) -> None:

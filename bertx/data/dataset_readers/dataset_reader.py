@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bertx.config.registrable import Registrable
@@ -91,6 +91,11 @@ class DatasetReader(Registrable):
     def files(self, path: Path) -> list[Path]:
         """Lists the files that `records` would read, for the cache's key."""
         return [path]
+
+    @property
+    def inner(self) -> Sequence[DatasetReader]:
+        """The readers that this one reads with, whose code decides what it reads."""
+        return ()
 
     def _label_is_missing(self, label_key: str, record: Mapping[str, JSON]) -> str:
         needed = f"every line of a labelled file needs {self.text_key} and {label_key}"

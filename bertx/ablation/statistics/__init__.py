@@ -1,0 +1,1 @@
+"""What a study's runs show: intervals, paired tests, effect sizes; NumPy only."""

@@ -1,0 +1,1 @@
+"""Charts as SVG; their colours come from the style of the page."""
