@@ -67,29 +67,24 @@ def _size_lines(prepared: Prepared, trainer: GradientDescentTrainer) -> list[str
     weight_bytes = parameters * 4
     # Weights, gradients and the two averages of Adam.
     memory = weight_bytes + trained * 12 + activation_bytes
+    disk = 2 * weight_bytes + checkpoint_bytes(prepared, trainer)  # best/ and model.tar.gz
     return [
         f"parameters: {parameters:,}, of which {trained:,} are trained",
         f"memory: about {_megabytes(memory)} beside Python and torch; largest batch {batch_tokens:,} tokens",
-        f"disk: about {_megabytes(disk_bytes(prepared, trainer, copies=2))} for the run folder",
+        f"disk: about {_megabytes(disk)} for the run folder",
         f"device: {prepared.device}, {torch.get_num_threads()} threads",
     ]
 
 
-def disk_bytes(prepared: Prepared, trainer: GradientDescentTrainer, *, copies: int) -> int:
-    """Estimates the size of a run folder.
-
-    Args:
-        prepared: What is trained.
-        trainer: How.
-        copies: How often it holds the weights beside checkpoints: in `best/`, and in `model.tar.gz`.
-    """
+def checkpoint_bytes(prepared: Prepared, trainer: GradientDescentTrainer) -> int:
+    """Estimates the size of the checkpoints that a run keeps."""
     weight_bytes = 4 * sum(parameter.numel() for parameter in prepared.model.parameters())
     trained = sum(parameter.numel() for parameter in trainer.parameters)
     checkpointer = trainer.loop.checkpointer
     kept = checkpointer.count or trainer.num_epochs if checkpointer.saves_regularly else 0
-    # A checkpoint has the weights, the two averages of Adam, and those of a moving average.
+    # Each has the weights, the two averages of Adam, and those of a moving average.
     averaged = 0 if trainer.loop.selection.moving_average is None else trained * 4
-    return copies * weight_bytes + kept * (weight_bytes + trained * 8 + averaged)
+    return kept * (weight_bytes + trained * 8 + averaged)
 
 
 def _megabytes(number: int) -> str:

@@ -51,7 +51,7 @@ def test_a_dry_run_tells_what_would_be_done_and_does_nothing(path, tmp_path, pre
     assert re.match(
         r"time: about \d+ s with 2 at once; measured: [\d.e-]+ s a step, [\d.e-]+ s a val", lines[5]
     )
-    assert re.fullmatch(r"disk: about \d+ MiB", lines[6])
+    assert re.fullmatch(r"disk: about \d+ MiB, and \d+ MiB for each run at a time", lines[6])
     assert (done.status, (tmp_path / "s").exists()) == (0, False)
 
 

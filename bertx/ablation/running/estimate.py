@@ -68,7 +68,8 @@ def _totals(missing: Sequence[PlannedRun], measurement: Measurement, workers: in
         f"time: about {_time(seconds)} with {workers} at once; measured: {measurement.step_seconds:.3g} s "
         f"a step, {measurement.validation_seconds:.3g} s a validation, {measurement.start_seconds:.3g} s to "
         "start",
-        f"disk: about {_megabytes(len(missing) * measurement.disk_bytes)}",
+        f"disk: about {_megabytes(len(missing) * measurement.weight_bytes)}, and "
+        f"{_megabytes(measurement.checkpoint_bytes)} for each run at a time",
     ]
     if measurement.memory_bytes is not None:
         lines.append(f"memory: about {_megabytes(measurement.memory_bytes)} for each run at a time")

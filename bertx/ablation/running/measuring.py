@@ -24,7 +24,7 @@ from bertx.ablation.running.training import peak_memory
 from bertx.ablation.running.worker import keep_to_cores
 from bertx.ablation.study.plan import StudyPlan
 from bertx.errors import ProcessError
-from bertx.runs.dry_run import disk_bytes
+from bertx.runs.dry_run import checkpoint_bytes
 from bertx.runs.preparation import TrainingRequest, prepare
 from bertx.training.callbacks.trainer_callback import Step, TrainerCallback, TrainingContext
 from bertx.training.gradient_descent import GradientDescentTrainer
@@ -43,14 +43,16 @@ class Measurement:
         validation_seconds: One validation.
         start_seconds: All that is done before the first step, from the start of the process.
         memory_bytes: The most that was held; None: the system does not tell.
-        disk_bytes: What its run folder will hold.
+        weight_bytes: What its run folder will hold.
+        checkpoint_bytes: What it holds beside that until it is finished.
     """
 
     step_seconds: float
     validation_seconds: float
     start_seconds: float
     memory_bytes: int | None
-    disk_bytes: int
+    weight_bytes: int
+    checkpoint_bytes: int
 
 
 def measured(plan: StudyPlan, share: Share, *, device: str | None, num_threads: int) -> Measurement | None:
@@ -129,7 +131,8 @@ def measure(job: Job) -> Measurement:
         watch.validation_seconds,
         seconds,
         peak_memory(prepared.device),
-        disk_bytes(prepared, trainer, copies=1),
+        4 * sum(parameter.numel() for parameter in prepared.model.parameters()),
+        checkpoint_bytes(prepared, trainer),
     )
 
 

@@ -7,6 +7,7 @@ machine or another, learns the rest from these files.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from bertx.ablation.running.claims import claimed
 from bertx.ablation.running.job import RECORD, Job, Record, read_job
 from bertx.atomic import write_json
 from bertx.errors import BertxError, Preempted
+from bertx.training.checkpoints import CHECKPOINTS
 
 CORES = "BERTX_CORES"  # in the environment: the numbers of the cores that the process keeps to
 # Exit statuses; others tell of a death that nobody foresaw.
@@ -54,6 +56,7 @@ def work(job: Job, make: Make) -> int:
             return FAILED
         write_json(job.run_folder / RECORD, asdict(record))
         job.failure.unlink(missing_ok=True)
+        shutil.rmtree(job.run_folder / CHECKPOINTS, ignore_errors=True)  # nobody goes on with a finished run
         return DONE
 
 

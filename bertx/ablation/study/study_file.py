@@ -120,7 +120,6 @@ class Study:
         file: What it says.
         positions: Where it says so.
         search: Folders that relative paths of its configs start from.
-        base_place: Where the file has the base, or the config that stands for it.
     """
 
     name: str

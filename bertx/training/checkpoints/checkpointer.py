@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bertx.config.registrable import Registrable, Runtime
 from bertx.errors import CheckpointError, ConfigError
+from bertx.training.checkpoints import CHECKPOINTS
 from bertx.training.checkpoints.folder import Checkpoint, read_checkpoint, write_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Checkpointer(Registrable):
         self.save_completed_epochs = save_completed_epochs
         self.save_every, self.save_every_num_seconds = save_every, save_every_num_seconds
         self.count, self.age = keep_most_recent_by_count, keep_most_recent_by_age
-        self.folder = None if folder is None else folder / "checkpoints"
+        self.folder = None if folder is None else folder / CHECKPOINTS
         self._last_time = time.monotonic()
 
     @property

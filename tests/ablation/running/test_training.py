@@ -39,6 +39,7 @@ def test_a_study_on_test_data_has_their_metrics_and_predictions(tmp_path):
     found = rows(tmp_path / "s", run)
     assert (len(found), outcome.evaluated_on) == (296, "test")
     assert run.metrics["accuracy"] == metrics["test_accuracy"]
+    assert not (tmp_path / "s" / run.folder / "checkpoints").exists()  # nobody goes on with a finished run
     assert run.metrics["accuracy"] == sum(row["gold"] == row["prediction"] for row in found) / 296
 
 
