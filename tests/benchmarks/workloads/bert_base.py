@@ -11,7 +11,7 @@ from tests.benchmarks.tasks import TASKS
 from tests.benchmarks.workloads.fine_tuning import COLUMNS, memory, shares, speed, systems, work_of
 from tests.benchmarks.workloads.machine import RATES
 
-ROWS, DEV_ROWS = 640, 64
+ROWS, DEV_ROWS = 1_600, 64
 
 
 def workload(setting: Setting) -> Workload:
