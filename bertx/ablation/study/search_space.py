@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeGuard
 
 from bertx.ablation.study.problems import Problems
 from bertx.config.kinds import JSON, Place, shown
@@ -115,16 +115,16 @@ def _complaint(value: Mapping[str, JSON]) -> str | None:
         hint = did_you_mean(unknown[0], RANGE_KEYS)
         return f'unknown key "{unknown[0]}"{hint}; a range has: {", ".join(RANGE_KEYS)}'
     low, high, step, log = (value.get(key) for key in ("low", "high", "step", "log"))
-    if not _is_number(low) or not _is_number(high) or not low < high:  # type: ignore[operator]
+    if not _is_number(low) or not _is_number(high) or not low < high:
         return f"low is {shown(low)} and high {shown(high)}; expected two numbers, the second one larger"
-    if step is not None and (not _is_number(step) or step <= 0):  # type: ignore[operator]
+    if step is not None and (not _is_number(step) or step <= 0):
         return f"step is {shown(step)}; expected a number above 0"
     if log is not None and not isinstance(log, bool):
         return f"log is {shown(log)}; expected true or false"
-    if log and (step is not None or low <= 0):  # type: ignore[operator]
+    if log and (step is not None or low <= 0):
         return "log does not go with a step, nor with a low of 0 or less"
     return None
 
 
-def _is_number(value: JSON) -> bool:
+def _is_number(value: JSON) -> TypeGuard[int | float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
