@@ -2,7 +2,8 @@
 
 glibc gives a large piece of memory back to the system as soon as it is free. The next step is given others,
 page by page, each of which is filled with zeros first; and pages have 4 KiB, so that the processor spends
-much of its time looking up where they are. Without both, a training step takes 7 to 10 % less time.
+much of its time looking up where they are. Without both, a training step of MiniLM takes 7 to 10 % less
+time with one thread; the first touch of huge pages costs about as much as 250 steps with two threads gain.
 
 Source: mallopt(3) and madvise(2) of Linux.
 """
@@ -22,11 +23,12 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, MADV_HUGEPAGE = -1, -2, -4, 14  # of <m
 def keep_memory() -> bool:
     """Lets this process keep the memory that it frees, for itself, and have it in huge pages.
 
-    It takes no memory before it is used. Where the C library is another one than glibc, or the process may
-    not have much memory, everything stays as it is.
+    It takes no memory before it is used. Where the C library is another one than glibc, or a limit is set on
+    what the process may allocate, everything stays as it is. Where the system promises no more memory than
+    it has, pages may stay small.
 
     Returns:
-        Whether it will.
+        Whether freed memory is kept.
     """
     if sys.platform != "linux" or _is_limited():
         return False
@@ -42,13 +44,12 @@ def keep_memory() -> bool:
         return False
     size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // SHARE
     start = library.malloc(size)
-    if start is None:  # the system promises no more than it has
-        return False
-    first = -(-start // HUGE_PAGE) * HUGE_PAGE
-    pages = (start + size - first) // HUGE_PAGE
-    is_advised = bool(library.madvise(first, pages * HUGE_PAGE, MADV_HUGEPAGE) == 0)
-    library.free(start)
-    return is_advised
+    if start is not None:
+        first = -(-start // HUGE_PAGE) * HUGE_PAGE
+        pages = (start + size - first) // HUGE_PAGE
+        library.madvise(first, pages * HUGE_PAGE, MADV_HUGEPAGE)
+        library.free(start)
+    return True
 
 
 def _is_limited() -> bool:
