@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -64,15 +64,8 @@ class StopRequest:
         Args:
             wanted: Whether to do so; not where nothing can be saved.
         """
-        if not wanted or threading.current_thread() is not threading.main_thread():
+        with taken(SIGNALS if wanted else (), self._take):
             yield
-            return
-        before = {number: signal.signal(number, self._take) for number in SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         if self.signal:
@@ -81,6 +74,25 @@ class StopRequest:
         with suppress(OSError):  # nobody may read it any more
             # Not through logging, whose locks the interrupted code may hold.
             os.write(2, b"\nstopping after this step; once more stops at once\n")
+
+
+@contextmanager
+def taken(numbers: Iterable[int], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Gives signals to a handler; not outside the main thread, where Python allows none.
+
+    Args:
+        numbers: Which signals.
+        handler: Is called with the number of one, and where it came.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
 def stopped(number: int, message: str) -> BaseException:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
@@ -22,7 +20,7 @@ from bertx.ablation.running.job import Job
 from bertx.ablation.running.progress import Counts, Table
 from bertx.ablation.running.worker import DONE, FAILED, STOPPED, TAKEN
 from bertx.errors import Preempted
-from bertx.training.signals import stopped
+from bertx.training.signals import stopped, taken
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +98,7 @@ class Runner:
             Preempted: SIGTERM came; all runs can go on.
             KeyboardInterrupt: SIGINT came; all runs can go on.
         """
-        with self._listening():
+        with taken(STOPPING, self._take):
             while self._pending or self._running or self._elsewhere:
                 self._start()
                 self._look_after_own()
@@ -190,20 +188,8 @@ class Runner:
         for run in self._running.values():
             run.stop(number)
 
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Passes signals on: every run saves a checkpoint; a second signal ends them at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self._take) for number in STOPPING}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
     def _take(self, number: int, frame: FrameType | None) -> None:
+        """Passes a signal on: every run saves a checkpoint; a second one ends them at once."""
         again, self._signal = bool(self._signal), self._signal or number
         self._stop_all(getattr(signal, "SIGKILL", signal.SIGTERM) if again else signal.SIGTERM)
 
