@@ -33,16 +33,3 @@ def probability_of_improvement(differences: Floats) -> float:
         differences: Of scores, variant less comparison, one per seed, (seeds,).
     """
     return float((differences > 0).mean() + (differences == 0).mean() / 2)
-
-
-def odds_ratio(differences: Floats) -> float:
-    """Computes how many instances the variant wins for each that it loses.
-
-    A half is added to both counts, so that the ratio is finite and 1 where nothing differs.
-
-    Source: Agresti 2013, Categorical Data Analysis, the odds ratio of matched pairs.
-
-    Args:
-        differences: Of correctness, -1, 0 or 1, (seeds, instances).
-    """
-    return float(((differences > 0).sum() + 0.5) / ((differences < 0).sum() + 0.5))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bertx.ablation.statistics.effect_sizes import cohens_d, odds_ratio, probability_of_improvement
+from bertx.ablation.statistics.effect_sizes import cohens_d, probability_of_improvement
 
 
 def test_cohens_d_is_the_paired_t_value_over_the_root_of_the_number_of_pairs():
@@ -20,8 +20,3 @@ def test_cohens_d_of_one_seed_or_of_equal_differences_is_undefined():
 
 def test_a_tie_improves_half():
     assert probability_of_improvement(np.array([0.1, 0.2, -0.1, 0.0])) == 0.625
-
-
-def test_the_odds_ratio_counts_wins_against_losses():
-    assert odds_ratio(np.array([[1.0, 1.0, 0.0, -1.0]])) == pytest.approx(2.5 / 1.5)
-    assert odds_ratio(np.zeros((2, 5))) == 1.0
