@@ -33,16 +33,19 @@ def measured(folder, variant, metric):
     for line in map(json.loads, (folder / "results.jsonl").read_text().splitlines()):
         if line["variant"] != variant or line["status"] != "finished":
             continue
-        text = (folder / line["folder"] / "predictions.jsonl").read_text()
-        instances = [json.loads(one) for one in text.splitlines()]
-        if metric == "accuracy":
-            found[line["seed"]] = [float(one["gold"] == one["prediction"]) for one in instances]
-        else:
-            known_alone = metric == "words"
-            found[line["seed"]] = (
-                [line["metrics"]["words"]] if known_alone else [one["loss"] for one in instances]
-            )
+        found[line["seed"]] = (
+            [line["metrics"]["words"]] if metric == "words" else values(folder, line, metric)
+        )
     return found
+
+
+def values(folder, run, metric):
+    """Returns what each prediction of a run gives to a metric."""
+    text = (folder / run["folder"] / "predictions.jsonl").read_text()
+    instances = [json.loads(one) for one in text.splitlines()]
+    if metric == "accuracy":
+        return [float(one["gold"] == one["prediction"]) for one in instances]
+    return [one["loss"] for one in instances]
 
 
 def mean_squares(values):
